@@ -1,0 +1,433 @@
+"""The command line: one short function per verb, in the order in which data flows.
+
+Heavy modules are imported inside a verb, so that `--help` answers at once.
+"""
+
+import json as json_module
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from neoresponse import __version__
+from neoresponse.errors import NeoresponseError
+
+T = TypeVar("T")
+FOLDER = click.Path(path_type=Path, file_okay=False)
+ANY_PATH = click.Path(path_type=Path)
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class OrderedGroup(click.Group):
+    """Lists verbs in the order of the data, and says errors in one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs in the order in which they were defined."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's signature)
+        """Turn our errors into one sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except NeoresponseError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("Stopped. Run the same command again to go on.", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="neoresponse")
+def main() -> None:
+    """Predict pathologic complete response in breast cancer. For research use only.
+
+    Verbs stand in the order of the data; `study` does all of them, `demo` shows it on a phantom.
+    """
+
+
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--config and --set."""
+    config = click.option(
+        "--config", metavar="FILE|NAME", help="Settings: a TOML file, or guo2024 or demo."
+    )
+    change = click.option(
+        "--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting; may repeat."
+    )
+    return config(change(command))
+
+
+_force = click.option("--force", is_flag=True, help="Replace what is there.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+@main.command()
+@click.argument("out", type=FOLDER)
+@click.option("--patients", type=click.IntRange(1, 99_999), help="How many; 596 by default.")
+@click.option("--seed", type=click.IntRange(0), help="The same seed gives the same bytes.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Processes; 1 by default.")
+@_settings_options
+@_force
+def phantom(
+    out: Path,
+    patients: int | None,
+    seed: int | None,
+    workers: int,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Simulate a hospital: OUT/cohort is what it sends, OUT/truth what nobody else knows."""
+    from neoresponse.config import run_settings
+    from neoresponse.phantom.writer import write_phantom
+
+    more = [f"phantom.num_patients={patients}"] if patients is not None else []
+    more += [f"seed={seed}"] if seed is not None else []
+    settings = run_settings(config, (*changes, *more))
+    write_phantom(
+        out,
+        settings.phantom,
+        seed=settings.seed,
+        num_workers=workers,
+        track=_track,
+        force=force,
+    )
+    _wrote(out, f"neoresponse check {out / 'cohort'}")
+
+
+@main.command()
+@click.argument("cohort", type=FOLDER)
+@click.argument("out", type=FOLDER, required=False)
+@click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
+@_json
+@_force
+def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force: bool) -> None:
+    """Check every patient of COHORT and list all findings; write them to OUT where it is given.
+
+    Exit code 1 where a patient would be left out or nothing can go on.
+    """
+    from neoresponse.cohort.validate import check_cohort, write_check
+    from neoresponse.durable import new_folder
+    from neoresponse.types import Severity
+
+    checked = check_cohort(cohort, need_label=not unlabelled, track=_track)
+    if out is not None:
+        with new_folder(out, force=force) as part:
+            write_check(part, checked)
+    if as_json:
+        click.echo(json_module.dumps([asdict(finding) for finding in checked.findings], indent=1))
+    else:
+        _show_findings(checked)
+    if out is not None:
+        _wrote(out, f"neoresponse split {cohort} {out.parent / 'split'}")
+    if any(finding.severity != Severity.NOTE for finding in checked.findings):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("cohort", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@_settings_options
+@_force
+def split(
+    cohort: Path, out: Path, config: str | None, changes: tuple[str, ...], force: bool
+) -> None:
+    """Decide, by patient, who of COHORT is trained on; write it to OUT."""
+    from neoresponse.cohort.split import split_patients, write_split
+    from neoresponse.cohort.validate import check_cohort, raise_on_stop
+    from neoresponse.config import run_settings
+    from neoresponse.durable import new_folder
+
+    settings = run_settings(config, changes)
+    checked = check_cohort(cohort, track=_track)
+    raise_on_stop(checked)
+    assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
+    with new_folder(out, force=force) as part:
+        write_split(part, assignments, settings.train.augment, seed=settings.seed)
+    _show_split(out)
+    _wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
+
+
+@main.command()
+@click.argument("cohort", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
+@_settings_options
+@_force
+def prepare(
+    cohort: Path,
+    out: Path,
+    unlabelled: bool,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Cut crops and patches of COHORT into the store OUT; with --force unchanged rows are reused."""
+    from neoresponse.cohort.validate import check_cohort, raise_on_stop
+    from neoresponse.config import run_settings
+    from neoresponse.preprocess.store import prepare_store
+
+    settings = run_settings(config, changes)
+    checked = check_cohort(cohort, need_label=not unlabelled, track=_track)
+    raise_on_stop(checked)
+    store = prepare_store(checked, out, settings.prepare, force=force, track=_track)
+    click.echo(f"{len(store.patients)} patients stored, {_num_left_out(checked)} left out")
+    _wrote(out, f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}")
+
+
+@main.command()
+@click.argument("prepared", type=FOLDER)
+@click.argument("split_folder", metavar="SPLIT", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@_settings_options
+@_force
+def train(
+    prepared: Path,
+    split_folder: Path,
+    out: Path,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Train one network on the store PREPARED and the split SPLIT; write the run folder OUT.
+
+    A run that was stopped goes on where it stood when the same command is given again.
+    """
+    from neoresponse.cohort.split import read_split
+    from neoresponse.config import run_settings
+    from neoresponse.preprocess.store import open_store
+    from neoresponse.training.run import train_run
+
+    settings = run_settings(config, changes)
+    store, assignments = open_store(prepared), read_split(split_folder)
+    summary = train_run(store, assignments, settings, out, force=force, track=_track)
+    click.echo(f"{summary['num_parameters']:,} parameters, kept epoch {summary['kept_epoch']}")
+    _wrote(out, f"neoresponse predict {out} {prepared}")
+
+
+@main.command()
+@click.argument("run", type=FOLDER)
+@click.argument("prepared", type=FOLDER)
+@click.argument("out", type=FOLDER, required=False)
+@_force
+def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
+    """Predict with the model of RUN.
+
+    Without OUT: the patients of RUN's own split, into RUN/predictions.csv. With OUT: every patient
+    of PREPARED as a new cohort, into OUT/predictions.csv.
+    """
+    from neoresponse.data.predictions import write_predictions
+    from neoresponse.durable import new_folder
+    from neoresponse.errors import RunError
+    from neoresponse.models.trained import load_model
+    from neoresponse.preprocess.store import open_store
+    from neoresponse.study import predict_run
+    from neoresponse.training.predict import predict_patients
+
+    store = open_store(prepared)
+    if out is None:
+        if (run / "predictions.csv").exists() and not force:
+            raise RunError(
+                f"{run / 'predictions.csv'}: expected no file, found one. Add --force to replace it."
+            )
+        predict_run(run, store, track=_track)
+        _wrote(run / "predictions.csv", f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
+        return
+    predictions = predict_patients(load_model(run), store, None, track=_track)
+    with new_folder(out, force=force) as part:
+        write_predictions(part / "predictions.csv", predictions)
+    _wrote(out / "predictions.csv", f"neoresponse explain {run} {prepared} {out.parent / 'explain'}")
+
+
+@main.command()
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=ANY_PATH)
+@click.argument("out", type=FOLDER)
+@_settings_options
+@_force
+def evaluate(
+    sources: tuple[Path, ...],
+    out: Path,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Compute every number of run folders or predictions files SOURCE..., with intervals."""
+    from neoresponse.config import run_settings
+    from neoresponse.durable import new_folder
+    from neoresponse.study import evaluate_runs
+
+    settings = run_settings(config, changes)
+    names = {path.name if path.is_dir() else path.parent.name: path for path in sources}
+    with new_folder(out, force=force) as part:
+        evaluate_runs(names, part, settings)
+    _wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
+
+
+@main.command()
+@click.argument("run", type=FOLDER)
+@click.argument("prepared", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option("--patient", "patients", multiple=True, help="Whom to explain; may repeat.")
+@_settings_options
+@_force
+def explain(
+    run: Path,
+    prepared: Path,
+    out: Path,
+    patients: tuple[str, ...],
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Draw heat maps (Grad-CAM) of the model of RUN on patients of PREPARED.
+
+    Without --patient: test patients of RUN's split, or of a new cohort the first ones.
+    """
+    from neoresponse.config import run_settings
+    from neoresponse.durable import new_folder
+    from neoresponse.explain.patients import explain_patients, find_patients
+    from neoresponse.models.trained import load_model
+    from neoresponse.preprocess.store import open_store
+
+    settings = run_settings(config, changes).explain
+    store = open_store(prepared)
+    chosen = find_patients(run, store, patients, num_patients=settings.num_patients)
+    with new_folder(out, force=force) as part:
+        explain_patients(load_model(run), store, chosen, part, stage=settings.stage, track=_track)
+    _wrote(out, f"neoresponse report {out.parent.parent} {out.parent.parent / 'report'}")
+
+
+@main.command()
+@click.argument("work", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@_force
+def report(work: Path, out: Path, force: bool) -> None:
+    """Write one page, tables and figures of the work folder WORK to OUT."""
+    from neoresponse.report.page import write_report
+
+    page = write_report(work, out, force=force)
+    click.echo(f"Wrote {page}\nOpen it in a browser.")
+
+
+@main.command()
+@click.argument("study_file", metavar="STUDY.toml", type=ANY_PATH)
+@click.argument("out", type=FOLDER)
+@click.option("--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting.")
+@click.option("--force", is_flag=True, help="Begin again from nothing.")
+def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) -> None:
+    """Do everything that STUDY.toml names, in the folder OUT.
+
+    Given again, it does only what is not done: after a stop, or after a change of a file or setting.
+    """
+    from neoresponse.config import study_settings
+    from neoresponse.study import run_study
+
+    settings = study_settings(str(study_file), changes)
+    _clear(out, "study.json", force=force)
+    page = run_study(settings, out, track=_track, say=click.echo)
+    _show_split(out / "split")
+    click.echo(f"Wrote {page}\nOpen it in a browser.")
+
+
+@main.command()
+@click.argument("out", type=FOLDER)
+@click.option("--force", is_flag=True, help="Begin again from nothing.")
+def demo(out: Path, force: bool) -> None:
+    """Simulate a small hospital and run a whole study on it: OUT/study/report/report.html.
+
+    Given again, it does only what is not done.
+    """
+    from neoresponse.study import run_demo
+
+    _clear(out, "study.json", force=force)
+    page = run_demo(out, track=_track, say=click.echo)
+    _show_split(out / "study" / "split")
+    click.echo(f"Wrote {page}\nOpen it in a browser.")
+
+
+@main.command()
+@_json
+def doctor(as_json: bool) -> None:
+    """Say what this machine has, what is missing, and how to mend it."""
+    from neoresponse.doctor import diagnose
+
+    found = diagnose(Path.cwd())
+    if as_json:
+        click.echo(json_module.dumps([asdict(item) for item in found], indent=1))
+    else:
+        for item in found:
+            mark = "ok  " if item.is_fine else "lack" if item.is_needed else "note"
+            click.echo(f"{mark}  {item.name}: {item.found}. {item.remedy}".rstrip())
+    if any(item.is_needed and not item.is_fine for item in found):
+        sys.exit(1)
+
+
+def _track(items: Iterable[T], *, name: str, total: int | None = None) -> Iterator[T]:
+    """A progress bar with time left, on the error stream."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(items, description=name, total=total)
+
+
+def _wrote(path: Path, next_command: str) -> None:
+    """Say what was written, and what comes next."""
+    click.echo(f"Wrote {path}\nNext: {next_command}")
+
+
+def _clear(folder: Path, mark: str, *, force: bool) -> None:
+    """Remove an old study where asked; refuse a folder that holds something else."""
+    import shutil
+
+    from neoresponse.errors import RunError
+
+    is_ours = (folder / mark).exists() or not folder.exists() or not any(folder.iterdir())
+    if not is_ours:
+        raise RunError(
+            f"{folder}: expected a new folder or one with a study in it, found other files. "
+            "Name another folder."
+        )
+    if force:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show_findings(checked: Any) -> None:  # noqa: ANN401 (CheckedCohort, imported late)
+    """All findings, the gravest first, then the count."""
+    for severity in ("stop", "exclude", "note"):
+        for finding in checked.findings:
+            if finding.severity == severity:
+                click.echo(f"{severity:8} {finding.patient_id or '-'} {finding.where}: {finding.message}")
+    click.echo(f"{len(checked.patients)} patients pass, {_num_left_out(checked)} left out")
+
+
+def _num_left_out(checked: Any) -> int:  # noqa: ANN401 (CheckedCohort, imported late)
+    """Rows of the table that are not among the accepted patients."""
+    return int(checked.num_rows) - len(checked.patients)
+
+
+def _show_split(folder: Path) -> None:
+    """Patients per part, and training samples."""
+    from neoresponse.durable import read_json
+
+    content = read_json(folder / "split.json", schema="neoresponse.split/1")
+    for name, count in content["counts"].items():
+        num_residual = count["num_patients"] - count["num_pcr"]
+        click.echo(f"{name} {count['num_patients']} ({count['num_pcr']}/{num_residual})")
+    samples = content["samples"]
+    click.echo(
+        f"training samples: {samples['balanced']} balanced, {samples['augmented']} augmented, "
+        f"{samples['with_ultrasound_versions']:,} with ultrasound versions"
+    )

@@ -1,0 +1,357 @@
+"""Frozen settings, read from TOML; an unknown key or an impossible pair stops before any work."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from neoresponse.errors import ConfigError
+
+Section = dict[str, Any]
+
+
+class Settings(BaseModel):
+    """A section of a settings file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PhantomSettings(Settings):
+    """The simulated hospital."""
+
+    num_patients: int = Field(596, ge=1, le=99_999)
+    """Patients to make; 596 gives the published counts of pCR and of multifocal tumours."""
+    preset: Literal["guo2024", "easy", "null", "clinical-only"] = "guo2024"
+    """How strongly outcome shows: as published, strongly, not in images, only in clinical data."""
+    frame_px: int = Field(512, ge=96, le=2048)
+    """Side of the square B-mode picture inside each ultrasound frame, in pixels."""
+    region_px: int = Field(1536, ge=96, le=8192)
+    """Side of the outlined square on each slide, in pixels of level 0."""
+    mpp: float = Field(0.5, gt=0.05, le=8)
+    """Micrometres per pixel of level 0 of each slide."""
+    table: Literal["csv", "xlsx"] = "csv"
+    """File type of the patient table."""
+
+
+class SplitSettings(Settings):
+    """Who is trained on; by patient, stratified by pCR, before anything is fitted."""
+
+    sizes: tuple[int, int, int] | None = None
+    """Patients in train, validation and TC1; without it the ratio decides."""
+    ratio: tuple[float, float, float] = (8, 1, 1)
+    """Shares of train, validation and TC1 where no sizes are named."""
+    multifocal: Literal["TC2", "mixed"] = "TC2"
+    """Multifocal patients form test cohort TC2, or are split like all others."""
+
+
+class PrepareSettings(Settings):
+    """Pixels ready to learn from."""
+
+    image_px: int = Field(512, ge=32, le=2048)
+    """Side of every network input, ultrasound crop and biopsy patch alike, in pixels."""
+    region_px: int = Field(1536, ge=96, le=8192)
+    """Side to which the outlined biopsy region is standardised before it is cut into patches."""
+    margin_ratio: float = Field(0.3, ge=0, le=3)
+    """Tissue kept around the lesion on each side, as a share of its longest side."""
+    us_1_window: Literal["same", "own"] = "same"
+    """US-1 crop: as many mm wide as the US-0 crop, so shrinkage shows; or fitted to itself."""
+
+    @model_validator(mode="after")
+    def _grid_fits(self) -> Self:
+        if self.region_px % self.image_px:
+            raise ValueError(
+                f"region_px must be a multiple of image_px, got {self.region_px} and "
+                f"{self.image_px}"
+            )
+        return self
+
+    @property
+    def num_patches(self) -> int:
+        """Patches per biopsy."""
+        return (self.region_px // self.image_px) ** 2
+
+
+class AugmentSettings(Settings):
+    """Fixed variants of each training sample, as the study made them once before training."""
+
+    flips: bool = True
+    """Each training pCR patient also up-down and left-right flipped, to balance the classes."""
+    num_variants: int = Field(4, ge=0)
+    """Rotated and scaled variants beside each sample, shared by biopsy and ultrasound."""
+    us_factor: int = Field(4, ge=1)
+    """How many ultrasound versions stand for each sample; the first is the sample itself."""
+    max_rotation_deg: float = Field(10, ge=0, le=180)
+    """Largest rotation to either side, in degrees."""
+    max_scaling: float = Field(0.1, ge=0, lt=1)
+    """Scaling lies between 1 - this and 1 + this."""
+
+
+class ModelSettings(Settings):
+    """The network, as parts."""
+
+    backbone: str = "crossformer"
+    """`crossformer`, or the timm name of another backbone such as `resnet50`."""
+    pathways: tuple[Literal["patho_ult", "dou_ult", "biopsy", "us_0", "us_1"], ...] = (
+        "patho_ult",
+        "dou_ult",
+    )
+    """Image pathways: biopsy + US-0, US-0 + US-1, or one image alone."""
+    clinical: bool = True
+    """Whether the four clinical variables join at the head."""
+    embed_dim: int = Field(64, ge=8)
+    """Width of the first CrossFormer stage; doubled at each further stage."""
+    depths: tuple[int, int, int, int] = (1, 1, 8, 6)
+    """Blocks per CrossFormer stage."""
+    num_heads: tuple[int, int, int, int] = (2, 4, 8, 16)
+    """Attention heads per CrossFormer stage."""
+    group_size: int = Field(8, ge=1)
+    """Side of an attention group, in tokens."""
+    intervals: tuple[int, int, int, int] | None = None
+    """Distance of tokens in long-distance attention; without it the map's side / group size."""
+    mlp_ratio: float = Field(4.0, gt=0)
+    """Hidden width of a block's MLP, as a multiple of its width."""
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    """Largest rate of dropped residual branches, rising linearly with depth."""
+    se: bool = True
+    """Squeeze-and-excitation in each cross-scale embedding."""
+    se_ratio: int = Field(16, ge=1)
+    """Reduction of the squeeze-and-excitation bottleneck."""
+    coherence_stages: tuple[Literal[1, 2, 3, 4], ...] = (1, 2)
+    """Stages after which the ultrasound coherence module shares features between time points."""
+    neck_dim: int = Field(8, ge=1)
+    """Features that each pathway hands to the fusion."""
+    share_ultrasound_trunk: bool = False
+    """One trunk for ultrasound in both pathways: 11 trunk passes per patient, not 12."""
+    weights: Path | None = None
+    """Local file with pretrained backbone weights (safetensors), or none."""
+
+    @model_validator(mode="after")
+    def _has_an_input(self) -> Self:
+        if not self.pathways and not self.clinical:
+            raise ValueError("pathways is empty and clinical is off: the network has no input")
+        if len(set(self.pathways)) != len(self.pathways):
+            raise ValueError(f"pathways must differ, got {list(self.pathways)}")
+        return self
+
+
+class TrainSettings(Settings):
+    """The recipe."""
+
+    augment: AugmentSettings = AugmentSettings()
+    """Variants of each training sample."""
+    epochs: int = Field(60, ge=1)
+    """Passes over all training samples."""
+    keep_from_epoch: int = Field(40, ge=0)
+    """The kept epoch is the best in validation accuracy from this one on, counted from 0."""
+    batch_size: int = Field(16, ge=1)
+    """Samples per step; the publication does not say."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Constant learning rate of Adam."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the forward pass."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes a GPU where one is."""
+
+    @model_validator(mode="after")
+    def _keeps_an_epoch(self) -> Self:
+        if self.keep_from_epoch >= self.epochs:
+            raise ValueError(
+                f"keep_from_epoch must be below epochs, got {self.keep_from_epoch} and "
+                f"{self.epochs}"
+            )
+        return self
+
+
+class EvaluateSettings(Settings):
+    """The numbers."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Coverage of every interval."""
+    threshold: Literal["youden", "half"] = "youden"
+    """Probability cut: highest Youden index on validation patients, or 0.5."""
+
+
+class ExplainSettings(Settings):
+    """The heat maps."""
+
+    stage: Literal[1, 2, 3, 4] = 3
+    """Stage whose map Grad-CAM weighs; 3 has stride 16, 4 has stride 32."""
+    num_patients: int = Field(6, ge=1)
+    """How many test patients are shown, half of them pCR."""
+
+
+class RunSettings(Settings):
+    """One training, whole: what `config.toml` in a run folder holds."""
+
+    seed: int = Field(1, ge=0)
+    """The one seed; split, initial weights, order and augmentation all follow from it."""
+    split: SplitSettings = SplitSettings()
+    """Who is trained on."""
+    prepare: PrepareSettings = PrepareSettings()
+    """How pixels are made."""
+    model: ModelSettings = ModelSettings()
+    """The network."""
+    train: TrainSettings = TrainSettings()
+    """The recipe."""
+    evaluate: EvaluateSettings = EvaluateSettings()
+    """The numbers."""
+    explain: ExplainSettings = ExplainSettings()
+    """The heat maps."""
+    phantom: PhantomSettings = PhantomSettings()
+    """The simulated hospital, where one is made."""
+
+
+class StudySettings(RunSettings):
+    """A whole study: a cohort, shared settings, and one or more networks on the same split."""
+
+    cohort: Path
+    """The cohort folder; a relative path counts from the study file."""
+    runs: dict[str, Section] = Field(default_factory=lambda: {"se_crosst": {}}, min_length=1)
+    """Networks to train: name -> what differs from `model` (and, under `train`, the recipe)."""
+
+    @model_validator(mode="after")
+    def _runs_are_valid(self) -> Self:
+        for name in self.runs:
+            if not name.replace("_", "").replace("-", "").isalnum() or name == CLINICAL_FLOOR:
+                raise ValueError(
+                    f"runs: a name is made of letters, digits, - and _ and is not "
+                    f"{CLINICAL_FLOOR!r}, got {name!r}"
+                )
+            self.run(name)
+        return self
+
+    def run(self, name: str) -> RunSettings:
+        """The whole settings of one run."""
+        content = self.model_dump(exclude={"cohort", "runs"})
+        changes = dict(self.runs[name])
+        train = changes.pop("train", {})
+        return RunSettings.model_validate(
+            merge(content, {"model": changes, "train": train}),
+        )
+
+
+CLINICAL_FLOOR = "clinical_floor"
+"""Name of the logistic regression on the four clinical variables that stands beside every run."""
+
+
+def merge(base: Section, change: Section) -> Section:
+    """Lay `change` over `base`, section by section; neither is changed."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = merge(old, value) if both and isinstance(old, dict) else value
+    return merged
+
+
+def named_config(name: str) -> Path:
+    """Path of a configuration that comes with the software, such as `guo2024`.
+
+    Raises:
+        ConfigError: there is none of that name; lists those there are.
+    """
+    here = Path(__file__).parent
+    folders = [here / "configs", here.parents[1] / "configs"]
+    found = {p.stem: p for folder in folders if folder.is_dir() for p in folder.glob("*.toml")}
+    if name not in found:
+        raise ConfigError(
+            f"{name}: expected a settings file or one of {sorted(found)}. Check the name."
+        )
+    return found[name]
+
+
+def load_section(source: str | None, changes: tuple[str, ...] = ()) -> Section:
+    """Read a settings file and lay single changes over it.
+
+    Args:
+        source: path of a TOML file, the name of one that comes with the software, or None.
+        changes: `section.key=value` each, the value in TOML (a bare word is text).
+
+    Returns:
+        Nested tables, not validated yet.
+
+    Raises:
+        ConfigError: the file cannot be read, or a change is not `key=value`.
+    """
+    content: Section = {}
+    if source is not None:
+        path = Path(source) if Path(source).suffix == ".toml" else named_config(source)
+        content = _read_toml(path)
+        base = content.pop("base", None)
+        if base is not None:
+            content = merge(load_section(str(base)), content)
+    for change in changes:
+        content = merge(content, _parse_change(change))
+    return content
+
+
+def run_settings(source: str | None, changes: tuple[str, ...] = ()) -> RunSettings:
+    """Read and check run settings; see `load_section`.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or an impossible pair.
+    """
+    return _validate(RunSettings, load_section(source, changes), source or "settings")
+
+
+def study_settings(source: str, changes: tuple[str, ...] = ()) -> StudySettings:
+    """Read and check a study file; its relative cohort path counts from the file's folder.
+
+    Raises:
+        ConfigError: as `run_settings`, or the cohort is not named.
+    """
+    study = _validate(StudySettings, load_section(source, changes), source)
+    cohort = study.cohort if study.cohort.is_absolute() else Path(source).parent / study.cohort
+    return study.model_copy(update={"cohort": cohort})
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as TOML, every key spelled out; a missing value has no key."""
+    return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
+
+
+def _validate(kind: type[Any], content: Section, source: str) -> Any:  # noqa: ANN401
+    """Check settings and say the first things that are wrong, in words."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        lines = [_say(problem) for problem in error.errors()[:5]]
+        raise ConfigError(f"{source}: {'; '.join(lines)}. Change these keys.") from None
+
+
+def _say(problem: Any) -> str:  # noqa: ANN401 (pydantic's error record)
+    """One pydantic problem as a clause."""
+    key = ".".join(str(part) for part in problem["loc"]) or "settings"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: expected a known key, got {problem['input']!r}"
+    if problem["type"] == "missing":
+        return f"{key}: expected a value, got none"
+    text = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {text}, got {problem['input']!r}" if key != "settings" else text
+
+
+def _read_toml(path: Path) -> Section:
+    """Parse a TOML file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: expected a settings file, found none. Check the path.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: expected TOML, got {error}. Mend that line.") from None
+
+
+def _parse_change(change: str) -> Section:
+    """`a.b=c` as nested tables."""
+    key, separator, text = change.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"--set {change}: expected section.key=value. Write it like seed=2.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    content: Any = value
+    for part in reversed(key.strip().split(".")):
+        content = {part: content}
+    return dict(content)

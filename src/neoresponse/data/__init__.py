@@ -1,0 +1,1 @@
+"""Stored arrays -> batches of named tensors."""

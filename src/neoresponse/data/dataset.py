@@ -1,0 +1,211 @@
+"""Prepared store -> batches, for training sample by sample, for prediction patient by patient."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neoresponse.config import PrepareSettings, Settings
+from neoresponse.data.augment import Samples, apply_changes
+from neoresponse.data.batch import Batch
+from neoresponse.errors import RunError
+from neoresponse.models.build import image_inputs
+from neoresponse.models.trained import TrainedModel
+from neoresponse.preprocess.clinical import ClinicalEncoder
+from neoresponse.preprocess.store import IMAGES, Store
+from neoresponse.types import IntArray, Modality, Pixels
+
+MAX_IN_MEMORY_BYTES = 4 * 2**30
+"""A store up to this size is read into memory once; a larger one stays on disk."""
+
+
+class Standardisation(Settings):
+    """Mean and standard deviation of grey levels / 255 among training patients, per channel."""
+
+    mean: dict[str, tuple[float, ...]]
+    """Image input -> mean, one number (ultrasound) or three (biopsy)."""
+    deviation: dict[str, tuple[float, ...]]
+    """Image input -> standard deviation, as many numbers."""
+
+
+def fit_standardisation(store: Store, rows: Sequence[int]) -> Standardisation:
+    """Fit on training patients.
+
+    Both ultrasound inputs share one mean and deviation, so that a change in brightness between
+    time points stays visible.
+
+    Args:
+        store: the prepared store.
+        rows: rows of the training patients.
+    """
+    ultrasound = _moments(store, rows, (Modality.US_0, Modality.US_1), channel_axis=None)
+    biopsy = _moments(store, rows, (Modality.BIOPSY,), channel_axis=1)
+    by_input = {Modality.US_0: ultrasound, Modality.US_1: ultrasound, Modality.BIOPSY: biopsy}
+    return Standardisation(
+        mean={name: moments[0] for name, moments in by_input.items()},
+        deviation={name: moments[1] for name, moments in by_input.items()},
+    )
+
+
+def _moments(
+    store: Store,
+    rows: Sequence[int],
+    modalities: tuple[Modality, ...],
+    *,
+    channel_axis: int | None,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation per channel over all patients that have the image."""
+    sums: list[np.ndarray] = []
+    for modality in modalities:
+        array = store.array(modality)
+        for row in rows:
+            if modality in store.patients[row].available:
+                image = array[row] / 255.0
+                axes = tuple(axis for axis in range(image.ndim) if axis != channel_axis)
+                sums.append(np.stack([np.mean(image, axis=axes), np.mean(image**2, axis=axes)]))
+    if not sums:
+        num = 1 if channel_axis is None else 3
+        return (0.5,) * num, (0.25,) * num
+    mean, mean_square = np.mean(sums, axis=0)
+    deviation = np.sqrt(np.maximum(mean_square - mean**2, 1e-6))
+    return tuple(np.atleast_1d(mean).tolist()), tuple(np.atleast_1d(deviation).tolist())
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared store with what was fitted on training patients.
+
+    Attributes:
+        store: the prepared store.
+        arrays: image input -> stored pixels.
+        standardisation: mean and deviation of each image input.
+        clinical: encoded variables of all stored patients, (patients, 4).
+        is_known: where they are known, (patients, 4).
+        inputs: the image inputs that the network takes.
+        device: where batches are made.
+    """
+
+    store: Store
+    arrays: Mapping[str, Pixels]
+    standardisation: Standardisation
+    clinical: Tensor
+    is_known: Tensor
+    inputs: tuple[str, ...]
+    device: torch.device
+
+    def training_batch(self, samples: Samples, chosen: IntArray, patches: IntArray) -> Batch:
+        """Some training samples, changed as drawn.
+
+        Args:
+            samples: all training samples.
+            chosen: which of them, (batch,).
+            patches: which patch of the biopsy each shows, (batch,).
+        """
+        rows = samples.row[chosen]
+
+        def on_device(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values[chosen].astype(np.float32)).to(self.device)
+
+        flips = {
+            "flip_ud": on_device(samples.is_flipped_ud),
+            "flip_lr": on_device(samples.is_flipped_lr),
+        }
+        images = {}
+        for name in self.inputs:
+            is_biopsy = name == Modality.BIOPSY
+            pixels = self.arrays[name][rows, patches] if is_biopsy else self.arrays[name][rows]
+            images[name] = apply_changes(
+                self._standardise(name, pixels),
+                angle_deg=on_device(samples.angle_deg if is_biopsy else samples.us_angle_deg),
+                scale=on_device(samples.scale if is_biopsy else samples.us_scale),
+                **flips,
+            )
+        return self._batch(rows, images)
+
+    def patient_batches(self, rows: Sequence[int], *, batch_size: int) -> Iterator[Batch]:
+        """Whole patients with all their patches, unchanged, in the given order."""
+        for start in range(0, len(rows), batch_size):
+            some = np.asarray(rows[start : start + batch_size], dtype=np.int64)
+            images = {n: self._standardise(n, self.arrays[n][some]) for n in self.inputs}
+            yield self._batch(some, images)
+
+    def _standardise(self, name: str, pixels: Pixels) -> Tensor:
+        """uint8 pixels -> standardised float; grey ultrasound becomes three equal channels."""
+        tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).float() / 255
+        mean = torch.tensor(self.standardisation.mean[name], device=self.device)
+        deviation = torch.tensor(self.standardisation.deviation[name], device=self.device)
+        if name != Modality.BIOPSY:
+            tensor = tensor.unsqueeze(1)  # (batch, side, side) -> (batch, 1, side, side)
+        shape = (-1, 1, 1)
+        standard = (tensor - mean.reshape(shape)) / deviation.reshape(shape)
+        if name == Modality.BIOPSY:
+            return standard
+        return standard.expand(-1, 3, -1, -1).contiguous()
+
+    def _batch(self, rows: IntArray, images: dict[str, Tensor]) -> Batch:
+        """Tensors with everything that belongs to them."""
+        patients = [self.store.patients[row] for row in rows]
+        available = {
+            name: torch.tensor([name in p.available for p in patients], device=self.device)
+            for name in self.inputs
+        }
+        index = torch.from_numpy(rows).to(self.device)
+        label = [float("nan") if p.label is None else float(p.label) for p in patients]
+        return Batch(
+            patient_ids=tuple(p.patient_id for p in patients),
+            images=images,
+            clinical=self.clinical[index],
+            available={**available, Modality.CLINICAL.value: self.is_known[index]},
+            label=torch.tensor(label, device=self.device),
+        )
+
+
+def open_dataset(
+    store: Store,
+    *,
+    encoder: ClinicalEncoder,
+    standardisation: Standardisation,
+    inputs: Sequence[str],
+    device: torch.device,
+) -> Dataset:
+    """Put a store and what was fitted together."""
+    values, is_known = encoder.encode([patient.clinical for patient in store.patients])
+    arrays = {str(name): _in_memory(store.array(name)) for name in IMAGES if name in inputs}
+    return Dataset(
+        store=store,
+        arrays=arrays,
+        standardisation=standardisation,
+        clinical=torch.from_numpy(values).to(device),
+        is_known=torch.from_numpy(is_known).to(device),
+        inputs=tuple(str(name) for name in inputs),
+        device=device,
+    )
+
+
+def open_for(model: TrainedModel, store: Store) -> Dataset:
+    """The store, seen as a trained model wants its inputs.
+
+    Raises:
+        RunError: the store was prepared with other settings than the model was trained on.
+    """
+    wanted = PrepareSettings.model_validate(model.card["input"]["prepare"])
+    if store.settings != wanted:
+        named = [key for key, value in wanted if getattr(store.settings, key) != value]
+        raise RunError(
+            f"{store.folder}: expected a store prepared as for this model, got another "
+            f"{', '.join(named)}. Prepare it with --config and the run's config.toml."
+        )
+    return open_dataset(
+        store,
+        encoder=ClinicalEncoder.model_validate(model.card["input"]["clinical"]),
+        standardisation=Standardisation.model_validate(model.card["input"]["standardisation"]),
+        inputs=image_inputs(model.settings),
+        device=model.device,
+    )
+
+
+def _in_memory(array: Pixels) -> Pixels:
+    """The array itself in memory where it is small, else the memory map."""
+    return np.asarray(array).copy() if array.nbytes <= MAX_IN_MEMORY_BYTES else array

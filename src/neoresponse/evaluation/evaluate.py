@@ -1,0 +1,208 @@
+"""The numbers of a study, computed from predictions alone.
+
+In: predictions of every run. Out: `metrics.json`. The threshold of a run is chosen on its
+validation patients; train and test patients never move it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.data.predictions import Prediction
+from neoresponse.durable import read_json, write_json
+from neoresponse.errors import RunError
+from neoresponse.stats.compare import paired_delong
+from neoresponse.stats.discrimination import has_both_classes, roc_curve
+from neoresponse.stats.interval import delong_interval
+from neoresponse.stats.threshold import confusion, rates, youden_threshold
+from neoresponse.types import Estimate, FloatArray, IntArray
+
+SCHEMA = "neoresponse.metrics/1"
+FILE_NAME = "metrics.json"
+TRAIN, VALIDATION, BOTH_TESTS = "train", "validation", "TC1+TC2"
+HALF = 0.5
+NO_VALIDATION = "0.5, because validation does not hold both classes"
+OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
+
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Patients with a known label."""
+
+    patient_id: tuple[str, ...]
+    label: IntArray
+    probability: FloatArray
+    num_without_label: int
+
+
+def evaluate(
+    predictions: Mapping[str, Sequence[Prediction]],
+    settings: EvaluateSettings,
+    *,
+    is_simulated: bool,
+    cohort_name: str,
+) -> Content:
+    """Compute every metric of every run, and every run against the clinical floor.
+
+    Args:
+        predictions: name of a run -> its predictions.
+        settings: coverage of the intervals and rule of the threshold.
+        is_simulated: whether the patients come from a phantom.
+        cohort_name: shown in the report.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        RunError: there is no run, or two runs give one patient different labels.
+    """
+    if not predictions:
+        raise RunError("evaluate: expected at least one run, got none. Train one first.")
+    _refuse_two_labels(predictions)
+    groups = {name: _groups(rows) for name, rows in predictions.items()}
+    return {
+        "schema": SCHEMA,
+        "is_simulated": is_simulated,
+        "cohort_name": cohort_name,
+        "confidence": settings.confidence,
+        "threshold_rule": settings.threshold,
+        "runs": {name: _run_metrics(found, settings) for name, found in groups.items()},
+        "comparisons": _comparisons(groups, confidence=settings.confidence),
+    }
+
+
+def write_metrics(folder: Path, metrics: Content) -> Path:
+    """Write `metrics.json` into a folder that exists and return its path."""
+    path = folder / FILE_NAME
+    write_json(path, metrics)
+    return path
+
+
+def read_metrics(folder: Path) -> Content:
+    """Read `metrics.json` from a folder.
+
+    Raises:
+        RunError: it is missing or has another schema.
+    """
+    return read_json(folder / FILE_NAME, schema=SCHEMA)
+
+
+def test_cohorts(names: Sequence[str]) -> list[str]:
+    """Those of the group names that are test cohorts, in the order given."""
+    return [name for name in names if name not in (TRAIN, VALIDATION)]
+
+
+def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
+    """Stop where two runs disagree about a patient's outcome."""
+    known: dict[str, tuple[int | None, str]] = {}
+    for run, rows in predictions.items():
+        for row in rows:
+            label, first = known.setdefault(row.patient_id, (row.label, run))
+            if label != row.label:
+                raise RunError(
+                    f"patient {row.patient_id!r}: expected one label, got {label!r} in run "
+                    f"{first!r} and {row.label!r} in run {run!r}. Predict both from one split."
+                )
+
+
+def _groups(rows: Sequence[Prediction]) -> dict[str, _Group]:
+    """Train, validation, each test cohort, and TC1 with TC2; those that have patients."""
+    members = {part: [row for row in rows if row.split == part] for part in (TRAIN, VALIDATION)}
+    tested = [row for row in rows if row.split == "test"]
+    for cohort in sorted({row.cohort for row in tested}):
+        members[cohort] = [row for row in tested if row.cohort == cohort]
+    if {"TC1", "TC2"} <= set(members):
+        members[BOTH_TESTS] = [row for row in tested if row.cohort in ("TC1", "TC2")]
+    return {name: _group(found) for name, found in members.items() if found}
+
+
+def _group(rows: Sequence[Prediction]) -> _Group:
+    """Patients as arrays; those without a label are left out and counted."""
+    known = [row for row in rows if row.label is not None]
+    return _Group(
+        patient_id=tuple(row.patient_id for row in known),
+        label=np.array([row.label for row in known], dtype=np.int64),
+        probability=np.array([row.probability for row in known], dtype=np.float64),
+        num_without_label=len(rows) - len(known),
+    )
+
+
+def _run_metrics(groups: Mapping[str, _Group], settings: EvaluateSettings) -> Content:
+    """Threshold and all groups of one run."""
+    threshold, note = _threshold(groups.get(VALIDATION), settings.threshold)
+    return {
+        "threshold": threshold,
+        "threshold_note": note,
+        "cohorts": {
+            name: _group_metrics(group, threshold=threshold, confidence=settings.confidence)
+            for name, group in groups.items()
+        },
+    }
+
+
+def _threshold(validation: _Group | None, rule: str) -> tuple[float, str]:
+    """The probability cut of a run, from validation patients, and a note where it is special."""
+    if rule == "half":
+        return HALF, ""
+    found = youden_threshold(validation.label, validation.probability) if validation else None
+    return (HALF, NO_VALIDATION) if found is None else (found, "")
+
+
+def _group_metrics(group: _Group, *, threshold: float, confidence: float) -> Content:
+    """Counts, rates, AUC and ROC points of one group."""
+    counts = confusion(group.label, group.probability, threshold=threshold)
+    estimates: dict[str, Estimate] = {
+        "auc": delong_interval(group.label, group.probability, confidence=confidence),
+        **rates(counts, confidence=confidence),
+    }
+    return {
+        "num_patients": len(group.label),
+        "num_pcr": int(group.label.sum()),
+        "num_without_label": group.num_without_label,
+        "counts": asdict(counts),
+        **{name: asdict(estimate) for name, estimate in estimates.items()},
+        "roc": _roc(group),
+    }
+
+
+def _roc(group: _Group) -> Content:
+    """Points of the ROC curve; none where a class is empty."""
+    if not has_both_classes(group.label):
+        return {"false_positive_rate": [], "true_positive_rate": []}
+    curve = roc_curve(group.label, group.probability)
+    return {
+        "false_positive_rate": curve.false_positive_rate.tolist(),
+        "true_positive_rate": curve.true_positive_rate.tolist(),
+    }
+
+
+def _comparisons(groups: Mapping[str, Mapping[str, _Group]], *, confidence: float) -> list[Content]:
+    """Every run against the clinical floor in every test cohort that both have."""
+    floor = groups.get(CLINICAL_FLOOR, {})
+    return [
+        _comparison(groups[run][cohort], floor[cohort], confidence=confidence)
+        | {"cohort": cohort, "run": run, "against": CLINICAL_FLOOR}
+        for run in groups
+        if run != CLINICAL_FLOOR
+        for cohort in test_cohorts(list(groups[run]))
+        if cohort in floor
+    ]
+
+
+def _comparison(group: _Group, floor: _Group, *, confidence: float) -> Content:
+    """Difference in AUC of the same patients, by paired DeLong."""
+    place = {patient_id: row for row, patient_id in enumerate(floor.patient_id)}
+    if set(place) != set(group.patient_id):
+        missing = Estimate(None, None, None, 0, "paired DeLong", confidence, OTHER_PATIENTS)
+        return {"difference": asdict(missing), "p_value": None}
+    order = [place[patient_id] for patient_id in group.patient_id]
+    found = paired_delong(
+        group.label, group.probability, floor.probability[order], confidence=confidence
+    )
+    return {"difference": asdict(found.difference), "p_value": found.p_value}

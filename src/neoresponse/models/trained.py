@@ -1,0 +1,61 @@
+"""A trained network read back from its bundle, ready to predict."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neoresponse.config import ModelSettings
+from neoresponse.errors import RunError
+from neoresponse.models.build import build_model
+from neoresponse.models.checkpoint import load_bundle
+from neoresponse.models.se_crosst import SECrossT
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with all that is known about it.
+
+    Attributes:
+        network: in evaluation mode, on its device.
+        settings: its architecture.
+        card: content of `model.json`.
+        device: where it runs.
+    """
+
+    network: SECrossT
+    settings: ModelSettings
+    card: dict[str, Any]
+    device: torch.device
+
+
+def choose_device(wish: str) -> torch.device:
+    """`auto` takes a GPU where one is; a wish that cannot be met is refused.
+
+    Raises:
+        RunError: a GPU is asked for and there is none.
+    """
+    if wish == "cuda" and not torch.cuda.is_available():
+        raise RunError("train.device: expected a CUDA GPU, got none. Set it to auto or cpu.")
+    has_gpu = wish != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if has_gpu else "cpu")
+
+
+def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
+    """Read a run folder's model, or a model bundle.
+
+    Args:
+        folder: a run folder or a bundle.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        RunError: it is neither, or a file differs from its hash.
+    """
+    bundle = folder / "model" if (folder / "model").is_dir() else folder
+    card, weights = load_bundle(bundle)
+    chosen = choose_device(device)
+    settings = ModelSettings.model_validate(card["architecture"])
+    network = build_model(settings, image_px=card["input"]["prepare"]["image_px"])
+    network.load_state_dict(weights)
+    return TrainedModel(network.eval().to(chosen), settings, card, chosen)

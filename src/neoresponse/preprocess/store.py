@@ -1,0 +1,321 @@
+"""Contract 2: the prepared store, pixels ready to learn from.
+
+In: a checked cohort. Out: a folder with one array per image input, the patient as first axis, and
+`manifest.json`. Its reference is docs/reference/prepared-store.md.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neoresponse.cohort.validate import CheckedCohort
+from neoresponse.config import PrepareSettings
+from neoresponse.durable import new_folder, read_json, sha256_of, write_json
+from neoresponse.errors import RunError
+from neoresponse.imaging.roi import read_roi
+from neoresponse.imaging.slide import open_slide
+from neoresponse.imaging.ultrasound import read_ultrasound
+from neoresponse.preprocess.slide import read_patches, region_box
+from neoresponse.preprocess.ultrasound import (
+    Window,
+    crop_frame,
+    follow_up_window,
+    lesion_window,
+    window_box,
+)
+from neoresponse.types import (
+    Box,
+    Modality,
+    Patient,
+    Pixels,
+    Track,
+    UltrasoundFrame,
+    UltrasoundSource,
+    untracked,
+)
+
+SCHEMA = "neoresponse.prepared/1"
+MANIFEST = "manifest.json"
+IMAGES = (Modality.US_0, Modality.US_1, Modality.BIOPSY)
+CODE_VERSION = 1
+"""Raised when the same file and settings would give other pixels than before."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredPatient:
+    """What the store knows of a patient besides pixels."""
+
+    patient_id: str
+    label: int | None
+    is_multifocal: bool
+    clinical: Mapping[str, str | float]
+    available: tuple[Modality, ...]
+    machine: str | None
+    centre: str | None
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened prepared store; arrays are memory-mapped and read-only."""
+
+    folder: Path
+    manifest: Record
+
+    @cached_property
+    def patients(self) -> tuple[StoredPatient, ...]:
+        """All patients, in the order of the arrays' first axis."""
+        return tuple(_stored_patient(record) for record in self.manifest["patients"])
+
+    @cached_property
+    def row_of(self) -> Mapping[str, int]:
+        """patient_id -> index on the first axis."""
+        return {patient.patient_id: row for row, patient in enumerate(self.patients)}
+
+    @cached_property
+    def settings(self) -> PrepareSettings:
+        """How the pixels were made."""
+        return PrepareSettings.model_validate(self.manifest["settings"])
+
+    def array(self, modality: Modality) -> Pixels:
+        """Pixels: ultrasound (patients, side, side); biopsy (patients, patches, 3, side, side)."""
+        array: Pixels = np.load(self.folder / f"{modality}.npy", mmap_mode="r", allow_pickle=False)
+        return array
+
+
+def open_store(folder: Path) -> Store:
+    """Open a prepared store.
+
+    Raises:
+        RunError: it is none, it is of another version, or an array has another shape than stated.
+    """
+    manifest = read_json(folder / MANIFEST, schema=SCHEMA)
+    store = Store(folder=folder, manifest=manifest)
+    for modality in IMAGES:
+        try:
+            shape = list(store.array(modality).shape)
+        except (OSError, ValueError):
+            shape = []
+        if shape != manifest["shapes"][modality]:
+            raise RunError(
+                f"{folder / modality}.npy: expected shape {manifest['shapes'][modality]}, got "
+                f"{shape or 'no array'}. Run prepare again."
+            )
+    return store
+
+
+def prepare_store(
+    checked: CheckedCohort,
+    out: Path,
+    settings: PrepareSettings,
+    *,
+    force: bool = False,
+    track: Track = untracked,
+) -> Store:
+    """Make a prepared store; rows of an older store at `out` are reused where nothing changed.
+
+    Args:
+        checked: a cohort whose patients passed the checks.
+        out: the folder to make.
+        settings: sizes and windows.
+        force: replace an older store.
+        track: shows progress.
+
+    Raises:
+        RunError: `out` exists and `force` is off.
+        CohortError: a file changed since it was checked.
+    """
+    older = _older_store(out) if force else None
+    with new_folder(out, force=force) as part:
+        shapes = _shapes(len(checked.patients), settings)
+        arrays = {
+            modality: np.lib.format.open_memmap(
+                part / f"{modality}.npy", mode="w+", dtype=np.uint8, shape=tuple(shapes[modality])
+            )
+            for modality in IMAGES
+        }
+        records = []
+        for row, patient in enumerate(track(checked.patients, name="prepare")):
+            rows, reused = _prepare_patient(patient, settings, older)
+            for modality, pixels in rows.items():
+                arrays[modality][row] = pixels
+            records.append(_record(patient, rows, reused))
+        for array in arrays.values():
+            array.flush()
+        write_json(part / MANIFEST, _manifest(checked, settings, shapes, records))
+    return open_store(out)
+
+
+def _shapes(num_patients: int, settings: PrepareSettings) -> dict[Modality, list[int]]:
+    """Shape of each array."""
+    frame = [num_patients, settings.image_px, settings.image_px]
+    patch = [settings.num_patches, 3, settings.image_px, settings.image_px]
+    return {Modality.US_0: frame, Modality.US_1: frame, Modality.BIOPSY: [num_patients, *patch]}
+
+
+def _older_store(out: Path) -> Store | None:
+    """The store that stands at `out`, if a usable one does."""
+    try:
+        return open_store(out)
+    except RunError:
+        return None
+
+
+def _prepare_patient(
+    patient: Patient, settings: PrepareSettings, older: Store | None
+) -> tuple[dict[Modality, Pixels], dict[Modality, Record]]:
+    """Pixels of one patient, and for each what it was made from."""
+    sources = _source_records(patient, settings)
+    reused = _reusable(patient.patient_id, sources, older)
+    if older is not None and len(reused) == len(sources):
+        row = older.row_of[patient.patient_id]
+        return {modality: np.asarray(older.array(modality)[row]) for modality in sources}, reused
+    rows = {**_crop_ultrasound(patient, settings, sources), **_cut_biopsy(patient, settings, sources)}
+    return rows, sources
+
+
+def _source_records(patient: Patient, settings: PrepareSettings) -> dict[Modality, Record]:
+    """Per available image: hashes of what it comes from, and one key over all that shapes it."""
+    records: dict[Modality, Record] = {}
+    for modality in IMAGES:
+        source = getattr(patient, modality)
+        if source is None:
+            continue
+        files = {"sha256": sha256_of(source.path)}
+        if source.roi_path is not None:
+            files["roi_sha256"] = sha256_of(source.roi_path)
+        spacing = source.spacing_mm if isinstance(source, UltrasoundSource) else source.mpp
+        records[modality] = {**files, "spacing": spacing}
+    made_from = [CODE_VERSION, settings.model_dump(mode="json")]
+    for modality in records:
+        # US-1 takes its window from US-0, so it depends on both.
+        needed = {m: records[m] for m in records if m == modality or Modality.US_1 == modality}
+        text = json.dumps([*made_from, modality, needed], sort_keys=True)
+        records[modality] = {**records[modality], "key": hashlib.sha256(text.encode()).hexdigest()}
+    return records
+
+
+def _reusable(
+    patient_id: str, sources: dict[Modality, Record], older: Store | None
+) -> dict[Modality, Record]:
+    """The older store's records whose key is still the same."""
+    if older is None or patient_id not in older.row_of:
+        return {}
+    images = older.manifest["patients"][older.row_of[patient_id]]["images"]
+    return {
+        modality: images[modality]
+        for modality, record in sources.items()
+        if modality in images and images[modality]["key"] == record["key"]
+    }
+
+
+def _crop_ultrasound(
+    patient: Patient, settings: PrepareSettings, sources: dict[Modality, Record]
+) -> dict[Modality, Pixels]:
+    """Crops of both time points; writes each window's box into its source record."""
+    frames: dict[Modality, UltrasoundFrame] = {}
+    windows: dict[Modality, Window] = {}
+    for modality, source in ((Modality.US_0, patient.us_0), (Modality.US_1, patient.us_1)):
+        if source is None:
+            continue
+        frame = read_ultrasound(source.path, spacing_mm=_single_spacing(source))
+        roi = read_roi(source.roi_path) if source.roi_path is not None else None
+        before = windows.get(Modality.US_0)
+        follows = modality == Modality.US_1 and before is not None
+        if follows and (settings.us_1_window == "same" or roi is None):
+            assert before is not None
+            windows[modality] = follow_up_window(before, frames[Modality.US_0], frame, roi)
+        elif roi is not None:
+            windows[modality] = lesion_window(frame, roi, margin_ratio=settings.margin_ratio)
+        else:  # only a US-1 frame, and nothing visible on it: the whole B-mode picture
+            side = min(frame.region.width, frame.region.height)
+            windows[modality] = Window(centre=frame.region.centre, side=side, is_mm=False)
+        frames[modality] = frame
+        sources[modality]["window"] = _numbers(window_box(frame, windows[modality]))
+    return {
+        modality: crop_frame(frame, windows[modality], image_px=settings.image_px)
+        for modality, frame in frames.items()
+    }
+
+
+def _single_spacing(source: UltrasoundSource) -> float | None:
+    """The spacing to fall back on where the file has none."""
+    return source.spacing_mm[0] if source.spacing_mm is not None else None
+
+
+def _cut_biopsy(
+    patient: Patient, settings: PrepareSettings, sources: dict[Modality, Record]
+) -> dict[Modality, Pixels]:
+    """Patches of the biopsy; writes the region's box into its source record."""
+    source = patient.biopsy
+    if source is None:
+        return {}
+    roi = read_roi(source.roi_path) if source.roi_path is not None else None
+    with open_slide(source.path, mpp=source.mpp) as slide:
+        sources[Modality.BIOPSY]["window"] = _numbers(region_box(slide, roi))
+        patches = read_patches(
+            slide, roi, region_px=settings.region_px, patch_px=settings.image_px
+        )
+    return {Modality.BIOPSY: patches}
+
+
+def _numbers(box: Box) -> list[float]:
+    """Left, top, right, bottom, to a thousandth of a pixel."""
+    return [round(edge, 3) for edge in (box.left, box.top, box.right, box.bottom)]
+
+
+def _record(
+    patient: Patient, rows: dict[Modality, Pixels], sources: dict[Modality, Record]
+) -> Record:
+    """One patient's entry in the manifest."""
+    images = {
+        modality: {**sources[modality], "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
+        for modality, pixels in rows.items()
+    }
+    return {
+        "patient_id": patient.patient_id,
+        "label": patient.label,
+        "is_multifocal": patient.is_multifocal,
+        "clinical": dict(patient.clinical),
+        "available": list(patient.available),
+        "machine": patient.machine,
+        "centre": patient.centre,
+        "images": images,
+    }
+
+
+def _manifest(
+    checked: CheckedCohort,
+    settings: PrepareSettings,
+    shapes: dict[Modality, list[int]],
+    records: list[Record],
+) -> Record:
+    """The whole manifest."""
+    return {
+        "schema": SCHEMA,
+        "cohort_name": checked.file.name,
+        "is_simulated": checked.file.is_simulated,
+        "settings": settings.model_dump(mode="json"),
+        "shapes": shapes,
+        "patients": records,
+    }
+
+
+def _stored_patient(record: Record) -> StoredPatient:
+    """One manifest entry as a value."""
+    return StoredPatient(
+        patient_id=record["patient_id"],
+        label=record["label"],
+        is_multifocal=record["is_multifocal"],
+        clinical=record["clinical"],
+        available=tuple(Modality(name) for name in record["available"]),
+        machine=record["machine"],
+        centre=record["centre"],
+    )

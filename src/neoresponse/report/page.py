@@ -1,0 +1,207 @@
+"""A study folder -> `report.html`, one file that opens anywhere, with tables and figures beside it.
+
+In: the folder. Out: a new folder with the page, `tables/*.csv` and `figures/*.svg`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import neoresponse
+from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.durable import new_folder, write_bytes, write_text
+from neoresponse.evaluation.evaluate import BOTH_TESTS, TRAIN, test_cohorts
+from neoresponse.report import figures, tables
+from neoresponse.report.pictures import inline_picture, inline_svg
+from neoresponse.report.sources import Content, Study, read_study
+from neoresponse.types import RESEARCH_USE, SIMULATED, Modality
+
+PAGE = "report.html"
+TEMPLATES = Path(__file__).parent / "templates"
+INPUTS = {
+    Modality.US_0: "US-0, before chemotherapy",
+    Modality.US_1: "US-1, after two cycles",
+    Modality.BIOPSY: "Biopsy patches",
+}
+"""Input -> caption of its heat map, in the order of a row."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the page.
+
+    Attributes:
+        name: file name under `figures/`.
+        svg: its content.
+        alt: what it shows, in words, for those who cannot see it.
+    """
+
+    name: str
+    svg: bytes
+    alt: str
+
+    @property
+    def address(self) -> str:
+        """The figure as the address of an image."""
+        return inline_svg(self.svg)
+
+
+def write_report(work: Path, out: Path, *, force: bool = False) -> Path:
+    """Write the report of a study.
+
+    Args:
+        work: the study folder; a part that is absent is named in the report, with the step that
+            makes it.
+        out: the folder to write.
+        force: replace a report that is there.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        RunError: `work` is no study folder, a part of it cannot be read, or `out` is not empty.
+    """
+    study = read_study(work)
+    drawings = _drawings(study)
+    with new_folder(out, force=force) as folder:
+        write_text(folder / PAGE, render_page(study, drawings))
+        (folder / "tables").mkdir()
+        for name, text in tables.csv_tables(study).items():
+            write_text(folder / "tables" / name, text)
+        (folder / "figures").mkdir()
+        for group in drawings.values():
+            for drawing in group:
+                write_bytes(folder / "figures" / drawing.name, drawing.svg)
+    return out / PAGE
+
+
+def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
+    """The HTML of a report.
+
+    Args:
+        study: the study folder, read.
+        drawings: "auc", "roc" or "curves: <run>" -> the figures to show there.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"exact": repr, "p_value": say_p_value, "percent": say_percent}
+    return environment.get_template(PAGE).render(
+        study=study,
+        drawings=drawings,
+        runs=study.named(),
+        groups=tables.groups_of(study),
+        test_groups=test_cohorts(tables.groups_of(study)),
+        summary=_summary(study),
+        maps={run: _map_rows(study, run) for run in study.maps},
+        heads={"rates": tables.RATES, "counts": tables.COUNTS, "cohorts": tables.COHORTS},
+        floor=CLINICAL_FLOOR,
+        version=neoresponse.__version__,
+        research_use=RESEARCH_USE,
+        simulated=SIMULATED,
+    )
+
+
+def say_p_value(value: float | None) -> str:
+    """A P value as it is printed: three decimals, or that it is below 0.001."""
+    if value is None:
+        return "not estimable"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def say_percent(part: int, whole: int) -> str:
+    """A share in percent, or nothing where there is no whole."""
+    return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def _drawings(study: Study) -> dict[str, list[Drawing]]:
+    """Every figure, by the place where it stands."""
+    placed: dict[str, list[Drawing]] = {"auc": [], "roc": []}
+    runs, groups = study.named(), tables.groups_of(study)
+    # Any part may say that patients are simulated; then every figure says so.
+    metrics = (study.metrics or {}) | {"is_simulated": study.is_simulated}
+    tested = test_cohorts(groups)
+    if tested:
+        picture = figures.auc_figure(metrics, runs=runs, cohorts=tested)
+        alt = f"AUC with interval of {', '.join(runs)} in {', '.join(tested)}; see the tables."
+        placed["auc"].append(Drawing("auc.svg", picture, alt))
+    for group in groups:
+        if group != TRAIN:
+            picture = figures.roc_figure(metrics, group, runs=runs)
+            alt = f"ROC curves in {group}. " + "; ".join(_say_aucs(study, group))
+            placed["roc"].append(Drawing(f"roc_{_file_part(group)}.svg", picture, alt))
+    for run, epochs in study.epochs.items():
+        placed[f"curves: {run}"] = _curve_drawings(study, run) if epochs else []
+    return placed
+
+
+def _curve_drawings(study: Study, run: str) -> list[Drawing]:
+    """Both figures of a training."""
+    epochs = study.epochs[run]
+    kept = next((f"epoch {e.epoch} was kept" for e in epochs if e.is_kept), "no epoch is kept yet")
+    loss = figures.loss_figure(run, epochs, is_simulated=study.is_simulated)
+    seen = figures.validation_figure(run, epochs, is_simulated=study.is_simulated)
+    return [
+        Drawing(f"loss_{run}.svg", loss, f"Loss of {run} over {len(epochs)} epochs; {kept}."),
+        Drawing(
+            f"validation_{run}.svg",
+            seen,
+            f"Validation accuracy and AUC of {run} over {len(epochs)} epochs; {kept}.",
+        ),
+    ]
+
+
+def _say_aucs(study: Study, group: str) -> list[str]:
+    """The AUC of each run in a group, in words."""
+    if study.metrics is None:
+        return []
+    cohorts = {run: study.metrics["runs"][run]["cohorts"] for run in study.named()}
+    return [
+        f"{run}: AUC {figures.say(found[group]['auc'])}"
+        for run, found in cohorts.items()
+        if group in found
+    ]
+
+
+def _summary(study: Study) -> Content | None:
+    """The largest test group, each run's AUC in it, and its gain over the clinical floor."""
+    tested = test_cohorts(tables.groups_of(study))
+    if study.metrics is None or not tested:
+        return None
+    cohort = BOTH_TESTS if BOTH_TESTS in tested else tested[0]
+    gains = {c["run"]: c for c in study.metrics["comparisons"] if c["cohort"] == cohort}
+    groups = {run: study.metrics["runs"][run]["cohorts"].get(cohort) for run in study.named()}
+    present = {run: group for run, group in groups.items() if group}
+    return {"cohort": cohort, "runs": present, "gains": gains}
+
+
+def _map_rows(study: Study, run: str) -> list[dict[str, Any]]:
+    """One row per explained patient: who, and a picture or None for each input."""
+    folder = study.folder / "explain" / run
+    rows = []
+    for patient in study.maps[run]["patients"]:
+        images = {image["input"]: image for image in patient["images"]}
+        shown = [
+            {
+                "caption": caption,
+                "share": images[name].get("share") if name in images else None,
+                "address": inline_picture(folder, images[name]["file"]) if name in images else None,
+                "alt": f"Heat map of {run}, patient {patient['patient_id']}: {caption}",
+            }
+            for name, caption in INPUTS.items()
+            if any(name == i["input"] for p in study.maps[run]["patients"] for i in p["images"])
+        ]
+        rows.append({"patient": patient, "images": shown})
+    return rows
+
+
+def _file_part(group: str) -> str:
+    """A group's name as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-+" else "_" for c in group)

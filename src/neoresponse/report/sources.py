@@ -1,0 +1,144 @@
+"""What a report is made from: the parts of a study folder that are there.
+
+In: the folder. Out: a `Study`; a part that is absent is None or empty, never an error.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.durable import read_json
+from neoresponse.errors import RunError
+from neoresponse.evaluation.evaluate import FILE_NAME as METRICS_FILE
+from neoresponse.evaluation.evaluate import read_metrics
+
+FLOW_SCHEMA = "neoresponse.flow/1"
+SPLIT_SCHEMA = "neoresponse.split/1"
+RUN_SCHEMA = "neoresponse.run/1"
+EXPLAIN_SCHEMA = "neoresponse.explain/1"
+NAMELESS = "unnamed cohort"
+
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass of a training; `auc` is None where validation holds one class."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    accuracy: float
+    auc: float | None
+    is_kept: bool
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study folder, read.
+
+    Attributes:
+        folder: where it stands.
+        cohort_name: as `cohort.toml` names it.
+        is_simulated: whether any part says so.
+        flow: content of `check/flow.json`, or None.
+        split: content of `split/split.json`, or None.
+        runs: run -> content of `run.json`.
+        epochs: run -> its epochs.
+        metrics: content of `evaluation/metrics.json`, or None.
+        maps: run -> content of `explain/<run>/explain.json`.
+    """
+
+    folder: Path
+    cohort_name: str
+    is_simulated: bool
+    flow: Content | None
+    split: Content | None
+    runs: Mapping[str, Content]
+    epochs: Mapping[str, list[Epoch]]
+    metrics: Content | None
+    maps: Mapping[str, Content]
+
+    def named(self) -> list[str]:
+        """Names of evaluated runs, the clinical floor last."""
+        names = self.metrics["runs"] if self.metrics else ()
+        return sorted(names, key=lambda name: (name == CLINICAL_FLOOR, name))
+
+
+def read_study(folder: Path) -> Study:
+    """Read all parts of a study folder that are there.
+
+    Args:
+        folder: the study folder.
+
+    Raises:
+        RunError: no part is there, or a part cannot be read.
+    """
+    flow = _read(folder / "check" / "flow.json", FLOW_SCHEMA)
+    split = _read(folder / "split" / "split.json", SPLIT_SCHEMA)
+    runs = _read_each(folder / "runs", "run.json", RUN_SCHEMA)
+    curves = sorted((folder / "runs").glob("*/metrics.csv"))
+    epochs = {path.parent.name: read_epochs(path) for path in curves}
+    evaluation = folder / "evaluation"
+    metrics = read_metrics(evaluation) if (evaluation / METRICS_FILE).is_file() else None
+    maps = _read_each(folder / "explain", "explain.json", EXPLAIN_SCHEMA)
+    parts = [part for part in (flow, metrics, split, *runs.values(), *maps.values()) if part]
+    if not parts:
+        raise RunError(
+            f"{folder}: expected a study folder with check, split, runs, evaluation or explain, "
+            "found none of them. Name the folder that `neoresponse study` wrote."
+        )
+    names = [str(part["cohort_name"]) for part in parts if part.get("cohort_name")]
+    return Study(
+        folder=folder,
+        cohort_name=names[0] if names else NAMELESS,
+        is_simulated=any(part.get("is_simulated") for part in parts),
+        flow=flow,
+        split=split,
+        runs=runs,
+        epochs=epochs,
+        metrics=metrics,
+        maps=maps,
+    )
+
+
+def read_epochs(path: Path) -> list[Epoch]:
+    """Read the `metrics.csv` of a run.
+
+    Raises:
+        RunError: a column is missing or a value is no number.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [_epoch(row) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(
+            f"{path}: expected one line of numbers per epoch, got {error!r}. Train this run again."
+        ) from error
+
+
+def _epoch(row: Mapping[str, str]) -> Epoch:
+    """One line of `metrics.csv`."""
+    auc = row["validation_auc"]
+    return Epoch(
+        epoch=int(row["epoch"]),
+        train_loss=float(row["train_loss"]),
+        validation_loss=float(row["validation_loss"]),
+        accuracy=float(row["validation_accuracy"]),
+        auc=None if auc in ("", "None") else float(auc),
+        is_kept=row["is_kept"] == "1",
+    )
+
+
+def _read(path: Path, schema: str) -> Content | None:
+    """A JSON part, or None where it is absent."""
+    return read_json(path, schema=schema) if path.is_file() else None
+
+
+def _read_each(folder: Path, name: str, schema: str) -> dict[str, Content]:
+    """The same file from each folder in a folder."""
+    paths = sorted(folder.glob(f"*/{name}"))
+    return {path.parent.name: read_json(path, schema=schema) for path in paths}

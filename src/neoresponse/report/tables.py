@@ -1,0 +1,158 @@
+"""Numbers -> tables: CSV text with every digit, and the order and words of columns.
+
+Every table of simulated patients carries the word SIMULATED in its column `data`.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from neoresponse.report.sources import Study
+from neoresponse.types import SIMULATED
+
+RATES = {
+    "accuracy": "ACC",
+    "sensitivity": "SENS",
+    "specificity": "SPEC",
+    "ppv": "PPV",
+    "npv": "NPV",
+}
+"""Key in `metrics.json` -> head of the column."""
+
+COUNTS = {"tp": "TP", "fp": "FP", "fn": "FN", "tn": "TN"}
+COHORTS = {
+    "train": "training",
+    "validation": "validation",
+    "TC1": "TC1, unifocal test cohort",
+    "TC2": "TC2, multifocal test cohort",
+    "TC1+TC2": "TC1+TC2, both test cohorts",
+}
+"""Group in `metrics.json` -> how it is headed."""
+
+Row = Mapping[str, Any]
+
+
+def csv_tables(study: Study) -> dict[str, str]:
+    """Every table of the report as CSV.
+
+    Args:
+        study: the study folder, read.
+
+    Returns:
+        File name -> content; a table whose part is absent has no entry.
+    """
+    tables: dict[str, list[Row]] = {
+        "patients.csv": list(_flow_rows(study)),
+        "split.csv": list(_split_rows(study)),
+        "metrics.csv": list(_metric_rows(study)),
+        "comparisons.csv": list(_comparison_rows(study)),
+        "roc.csv": list(_roc_rows(study)),
+    }
+    return {
+        name: _to_csv(rows, is_simulated=study.is_simulated)
+        for name, rows in tables.items()
+        if rows
+    }
+
+
+def groups_of(study: Study) -> list[str]:
+    """Every group that some run has, in the order of `COHORTS`, others last."""
+    runs = study.metrics["runs"].values() if study.metrics else ()
+    found = {name for run in runs for name in run["cohorts"]}
+    order = list(COHORTS)
+    return sorted(found, key=lambda name: (order.index(name) if name in order else 99, name))
+
+
+def _flow_rows(study: Study) -> Iterable[Row]:
+    """Rows received, left out by reason, included."""
+    if study.flow is None:
+        return
+    yield {"what": "rows in the table", "num_patients": study.flow["num_rows"]}
+    for reason in study.flow["reasons"]:
+        yield {"what": f"left out: {reason['reason']}", "num_patients": reason["num_patients"]}
+    yield {"what": "included", "num_patients": study.flow["num_included"]}
+    for focality, counts in study.flow["counts"].items():
+        for outcome, num_patients in counts.items():
+            yield {"what": f"{focality}, {outcome}", "num_patients": num_patients}
+
+
+def _split_rows(study: Study) -> Iterable[Row]:
+    """Patients per part of the split."""
+    for part, counts in (study.split or {}).get("counts", {}).items():
+        residual = counts["num_patients"] - counts["num_pcr"]
+        yield {"part": part, **counts, "num_residual": residual}
+
+
+def _metric_rows(study: Study) -> Iterable[Row]:
+    """One row per run and group: counts, estimates with ends, threshold."""
+    for group, run, record in _records(study):
+        found = record["cohorts"][group]
+        row: dict[str, Any] = {
+            "cohort": group,
+            "run": run,
+            "num_patients": found["num_patients"],
+            "num_pcr": found["num_pcr"],
+            "threshold": record["threshold"],
+            **found["counts"],
+        }
+        for name in ("auc", *RATES):
+            row |= _spread(name, found[name])
+        yield row
+
+
+def _comparison_rows(study: Study) -> Iterable[Row]:
+    """One row per comparison."""
+    for comparison in study.metrics["comparisons"] if study.metrics else ():
+        yield {
+            "cohort": comparison["cohort"],
+            "run": comparison["run"],
+            "against": comparison["against"],
+            "num_patients": comparison["difference"]["num_patients"],
+            **_spread("difference", comparison["difference"]),
+            "p_value": comparison["p_value"],
+        }
+
+
+def _roc_rows(study: Study) -> Iterable[Row]:
+    """One row per point of a ROC curve."""
+    for group, run, record in _records(study):
+        curve = record["cohorts"][group]["roc"]
+        points = zip(curve["false_positive_rate"], curve["true_positive_rate"], strict=True)
+        for false, true in points:
+            rates = {"false_positive_rate": false, "true_positive_rate": true}
+            yield {"cohort": group, "run": run, **rates}
+
+
+def _records(study: Study) -> Iterable[tuple[str, str, Row]]:
+    """Group, run and what `metrics.json` says about the run, for each group that a run has."""
+    if study.metrics is None:
+        return
+    for group in groups_of(study):
+        for run in study.named():
+            record = study.metrics["runs"][run]
+            if group in record["cohorts"]:
+                yield group, run, record
+
+
+def _spread(name: str, estimate: Row) -> dict[str, Any]:
+    """An estimate over several columns."""
+    return {
+        name: estimate["value"],
+        f"{name}_low": estimate["low"],
+        f"{name}_high": estimate["high"],
+        f"{name}_method": estimate["method"],
+        f"{name}_note": estimate["note"],
+    }
+
+
+def _to_csv(rows: Sequence[Row], *, is_simulated: bool) -> str:
+    """Rows as CSV; a missing number is empty, every other one has all its digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*rows[0], "data"])
+    mark = SIMULATED if is_simulated else "patients"
+    for row in rows:
+        values = ("" if value is None else value for value in row.values())
+        writer.writerow([*(repr(v) if isinstance(v, float) else v for v in values), mark])
+    return text.getvalue()

@@ -1,0 +1,95 @@
+"""Everything that is fitted before the first step, on training patients alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from neoresponse.cohort.split import Assignment
+from neoresponse.config import RunSettings
+from neoresponse.data.augment import Samples, draw_samples
+from neoresponse.data.dataset import (
+    Dataset,
+    Standardisation,
+    fit_standardisation,
+    open_dataset,
+)
+from neoresponse.errors import RunError
+from neoresponse.models.build import image_inputs
+from neoresponse.preprocess.clinical import ClinicalEncoder, fit_encoder
+from neoresponse.preprocess.store import Store
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training needs besides the network.
+
+    Attributes:
+        encoder: clinical encoder, fitted on training patients.
+        standardisation: grey-level moments, fitted on training patients.
+        dataset: the store with both.
+        samples: all training samples.
+        validation_rows: rows of the validation patients in the store.
+    """
+
+    encoder: ClinicalEncoder
+    standardisation: Standardisation
+    dataset: Dataset
+    samples: Samples
+    validation_rows: tuple[int, ...]
+
+
+def fit_inputs(
+    store: Store, assignments: Sequence[Assignment], settings: RunSettings, device: torch.device
+) -> Fitted:
+    """Fit encoder and moments, and draw the training samples.
+
+    Raises:
+        RunError: a patient of the split is not in the store.
+    """
+    train = patients_of(store, assignments, "train")
+    labels = [label for _, label in train]
+    encoder, standardisation = fit_preprocessing(store, train)
+    dataset = open_dataset(
+        store,
+        encoder=encoder,
+        standardisation=standardisation,
+        inputs=image_inputs(settings.model),
+        device=device,
+    )
+    samples = draw_samples(
+        [store.patients[row].patient_id for row, _ in train],
+        [row for row, _ in train],
+        labels,
+        settings.train.augment,
+        seed=settings.seed,
+    )
+    validation = patients_of(store, assignments, "validation")
+    return Fitted(encoder, standardisation, dataset, samples, tuple(row for row, _ in validation))
+
+
+def fit_preprocessing(
+    store: Store, train: Sequence[tuple[int, int]]
+) -> tuple[ClinicalEncoder, Standardisation]:
+    """Clinical encoder and grey-level moments of (row, label) pairs of training patients."""
+    rows = [row for row, _ in train]
+    clinical = [store.patients[row].clinical for row in rows]
+    encoder = fit_encoder(clinical, [label for _, label in train])
+    return encoder, fit_standardisation(store, rows)
+
+
+def patients_of(
+    store: Store, assignments: Sequence[Assignment], split: str
+) -> list[tuple[int, int]]:
+    """Store row and label of the patients of one part of the split, in the split's order."""
+    pairs = []
+    for assignment in assignments:
+        if assignment.split != split:
+            continue
+        if assignment.patient_id not in store.row_of:
+            raise RunError(
+                f"{assignment.patient_id}: expected every patient of the split in the prepared "
+                "store, got none of this name. Prepare the cohort that was split."
+            )
+        pairs.append((store.row_of[assignment.patient_id], assignment.label))
+    return pairs

@@ -1,0 +1,43 @@
+"""The clinical floor: logistic regression on the four variables, beside every image model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from neoresponse.cohort.split import Assignment
+from neoresponse.data.predictions import Prediction
+from neoresponse.preprocess.clinical import fit_encoder
+from neoresponse.preprocess.store import Store
+from neoresponse.stats.logistic import fit_logistic, logistic_probability
+from neoresponse.training.fit import patients_of
+
+RIDGE = 1.0
+"""Penalty on the squared coefficients of standardised variables; keeps them finite."""
+
+
+def clinical_floor(store: Store, assignments: Sequence[Assignment]) -> list[Prediction]:
+    """Fit on training patients, predict every patient of the split.
+
+    Args:
+        store: the prepared store; no image of it is read.
+        assignments: the split.
+    """
+    train = patients_of(store, assignments, "train")
+    label = np.asarray([outcome for _, outcome in train], dtype=float)
+    encoder = fit_encoder([store.patients[row].clinical for row, _ in train], label.astype(int))
+    values, _ = encoder.encode([patient.clinical for patient in store.patients])
+    design = np.column_stack([np.ones(len(values)), values.astype(float)])
+    coefficients = fit_logistic(design[[row for row, _ in train]], label, ridge=RIDGE)
+    probability = logistic_probability(design, coefficients)
+    rows = [store.row_of[a.patient_id] for a in assignments]
+    return [
+        Prediction(
+            a.patient_id,
+            a.cohort,
+            a.split,
+            a.label,
+            probability=float(probability[row]),
+            available=store.patients[row].available,
+        )
+        for a, row in zip(assignments, rows, strict=True)
+    ]

@@ -1,0 +1,77 @@
+"""Model + store -> a probability of pCR per patient."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from neoresponse.cohort.split import Assignment
+from neoresponse.data.batch import Batch
+from neoresponse.data.dataset import Dataset, open_for
+from neoresponse.data.predictions import Prediction
+from neoresponse.models.se_crosst import SECrossT
+from neoresponse.models.trained import TrainedModel
+from neoresponse.preprocess.store import Store
+from neoresponse.types import FloatArray, Modality, Track, untracked
+
+PATIENTS_PER_BATCH = 8
+
+
+def predict_patients(
+    model: TrainedModel,
+    store: Store,
+    assignments: Sequence[Assignment] | None,
+    *,
+    track: Track = untracked,
+) -> list[Prediction]:
+    """Predict every patient of a split, or every patient of a new cohort.
+
+    Args:
+        model: from `load_model`.
+        store: the prepared store.
+        assignments: the split; None for a cohort that the model has not seen.
+        track: shows progress.
+
+    Raises:
+        RunError: store and model do not fit.
+    """
+    dataset = open_for(model, store)
+    if assignments is None:
+        places = [(p.patient_id, "new", "test", p.label) for p in store.patients]
+    else:
+        places = [(a.patient_id, a.cohort, a.split, a.label) for a in assignments]
+    rows = [store.row_of[patient_id] for patient_id, *_ in places]
+    probability = patient_probability(model.network, dataset, rows, track=track)
+    return [
+        Prediction(*place, probability=float(value), available=store.patients[row].available)
+        for place, row, value in zip(places, rows, probability, strict=True)
+    ]
+
+
+@torch.no_grad()
+def patient_probability(
+    network: SECrossT, dataset: Dataset, rows: Sequence[int], *, track: Track = untracked
+) -> FloatArray:
+    """Probability of pCR per patient: the mean over the patient's patches.
+
+    Returns:
+        float64, (patients,), in [0, 1].
+    """
+    was_training = network.training
+    network.eval()
+    batches = dataset.patient_batches(rows, batch_size=PATIENTS_PER_BATCH)
+    total = -(-len(rows) // PATIENTS_PER_BATCH)
+    parts = [_probability(network, b) for b in track(batches, name="predict", total=total)]
+    network.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _probability(network: SECrossT, batch: Batch) -> FloatArray:
+    """Probability of each patient of a batch."""
+    if Modality.BIOPSY in batch.images:
+        others = {name: image for name, image in batch.images.items() if name != Modality.BIOPSY}
+        patches = batch.images[Modality.BIOPSY]
+        logits = network.predict_patient(patches, others, batch.clinical, batch.available)
+        return torch.sigmoid(logits.double()).mean(dim=1).cpu().numpy()
+    logits = network(batch.images, batch.clinical, batch.available)
+    return torch.sigmoid(logits.double()).cpu().numpy()

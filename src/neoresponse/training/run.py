@@ -1,0 +1,199 @@
+"""Contract 3: a run folder, from settings, store and split to a model bundle.
+
+Its reference is docs/reference/run-folder.md.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import neoresponse
+from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
+from neoresponse.config import RunSettings, run_settings, to_toml
+from neoresponse.durable import read_json, sha256_of, write_json, write_text
+from neoresponse.errors import ConfigError, RunError
+from neoresponse.models.build import build_model
+from neoresponse.models.checkpoint import save_bundle
+from neoresponse.models.se_crosst import SECrossT
+from neoresponse.models.trained import choose_device
+from neoresponse.preprocess.store import MANIFEST, Store
+from neoresponse.stats.threshold import youden_threshold
+from neoresponse.training.fit import Fitted, fit_inputs
+from neoresponse.training.loop import Progress, metrics_csv, train_network
+from neoresponse.training.predict import patient_probability
+from neoresponse.types import RESEARCH_USE, Track, untracked
+
+SCHEMA = "neoresponse.run/1"
+INPUTS_SCHEMA = "neoresponse.run-inputs/1"
+RUN, CONFIG, INPUTS, METRICS = "run.json", "config.toml", "inputs.json", "metrics.csv"
+MODEL = "model"
+
+
+def train_run(
+    store: Store,
+    assignments: Sequence[Assignment],
+    settings: RunSettings,
+    folder: Path,
+    *,
+    force: bool = False,
+    track: Track = untracked,
+) -> dict[str, Any]:
+    """Train one network and write its run folder; an unfinished run goes on where it stopped.
+
+    Args:
+        store: the prepared store.
+        assignments: the split.
+        settings: the run; `settings.model` names the network.
+        folder: the run folder. It is finished once it holds `run.json`, written last.
+        force: throw an older run away.
+        track: shows progress.
+
+    Returns:
+        The content of `run.json`.
+
+    Raises:
+        RunError: a finished run is there, or an unfinished one with other settings.
+    """
+    if store.settings != settings.prepare:
+        raise ConfigError(
+            f"{store.folder}: expected the settings under [prepare] that this run names, got "
+            "others. Prepare the cohort with the same settings file."
+        )
+    inputs = _inputs(store, assignments)
+    if force:
+        shutil.rmtree(folder, ignore_errors=True)
+    _claim(folder, settings, inputs)
+    device = choose_device(settings.train.device)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    fitted = fit_inputs(store, assignments, settings, device)
+    write_split(folder, assignments, settings.train.augment, seed=settings.seed)
+    write_text(folder / "samples.csv", fitted.samples.to_csv())
+    torch.manual_seed(settings.seed)
+    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
+    progress = train_network(network, fitted, settings, folder, track=track)
+    write_text(folder / METRICS, metrics_csv(progress))
+    card = _card(network, fitted, store, assignments, settings)
+    save_bundle(folder / MODEL, network.state_dict(), card)
+    summary = _summary(network, progress, store, assignments, settings)
+    write_json(folder / RUN, summary)
+    return summary
+
+
+def is_same_run(
+    folder: Path, settings: RunSettings, store: Store, assignments: Sequence[Assignment]
+) -> bool:
+    """Whether a folder holds this very run, finished or not: same settings, pixels and split."""
+    try:
+        started = read_json(folder / INPUTS, schema=INPUTS_SCHEMA)
+        same_settings = run_settings(str(folder / CONFIG)) == settings
+    except (RunError, ConfigError):
+        return False
+    return same_settings and started == _inputs(store, assignments)
+
+
+def _inputs(store: Store, assignments: Sequence[Assignment]) -> dict[str, Any]:
+    """Hashes of what a run is trained on."""
+    return {
+        "schema": INPUTS_SCHEMA,
+        "prepared_sha256": sha256_of(store.folder / MANIFEST),
+        "split_sha256": hashlib.sha256(split_csv(assignments).encode()).hexdigest(),
+    }
+
+
+def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
+    """Make the folder, or make sure that what is in it is this very run, unfinished."""
+    if (folder / RUN).exists():
+        raise RunError(
+            f"{folder}: expected a new folder, found a finished run. "
+            "Name another folder or add --force to replace it."
+        )
+    if (folder / INPUTS).exists():
+        started = read_json(folder / INPUTS, schema=INPUTS_SCHEMA)
+        if run_settings(str(folder / CONFIG)) != settings or started != inputs:
+            raise RunError(
+                f"{folder}: expected the settings, store and split that this unfinished run was "
+                "started with, got others. Use those, or add --force to begin again."
+            )
+        return
+    if folder.exists() and any(p.name != CONFIG for p in folder.iterdir()):
+        raise RunError(
+            f"{folder}: expected a new folder, found one with files in it. "
+            "Name another folder or add --force to replace it."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / CONFIG, to_toml(settings))
+    write_json(folder / INPUTS, inputs)
+
+
+def _card(
+    network: SECrossT,
+    fitted: Fitted,
+    store: Store,
+    assignments: Sequence[Assignment],
+    settings: RunSettings,
+) -> dict[str, Any]:
+    """`model.json`: what the network is, what it eats, and whom it was trained on."""
+    threshold, method = _threshold(network, fitted, settings)
+    train = [a for a in assignments if a.split == "train"]
+    return {
+        "software": f"neoresponse {neoresponse.__version__}",
+        "use": RESEARCH_USE,
+        "architecture": settings.model.model_dump(mode="json", exclude={"weights"}),
+        "input": {
+            "prepare": settings.prepare.model_dump(mode="json"),
+            "standardisation": fitted.standardisation.model_dump(mode="json"),
+            "clinical": fitted.encoder.model_dump(mode="json"),
+        },
+        "output": "probability of pCR, the mean over the patient's patches",
+        "threshold": threshold,
+        "threshold_method": method,
+        "calibration": None,
+        "trained_on": {
+            "cohort_name": store.manifest["cohort_name"],
+            "is_simulated": store.manifest["is_simulated"],
+            "num_patients": len(train),
+            "num_pcr": sum(a.label or 0 for a in train),
+        },
+    }
+
+
+def _threshold(network: SECrossT, fitted: Fitted, settings: RunSettings) -> tuple[float, str]:
+    """The probability cut, and how it was chosen."""
+    patients = [fitted.dataset.store.patients[row] for row in fitted.validation_rows]
+    label = np.asarray([patient.label for patient in patients])
+    probability = patient_probability(network, fitted.dataset, fitted.validation_rows)
+    best = youden_threshold(label, probability)
+    if settings.evaluate.threshold == "half" or best is None:
+        return 0.5, "fixed"
+    return best, "highest Youden index on validation patients"
+
+
+def _summary(
+    network: SECrossT,
+    progress: Progress,
+    store: Store,
+    assignments: Sequence[Assignment],
+    settings: RunSettings,
+) -> dict[str, Any]:
+    """`run.json`: written last, so that its presence says that the run is whole."""
+    samples = count_samples(assignments, settings.train.augment)
+    return {
+        "schema": SCHEMA,
+        "software": f"neoresponse {neoresponse.__version__}",
+        "seed": settings.seed,
+        "num_parameters": sum(p.numel() for p in network.parameters()),
+        "kept_epoch": progress.kept_epoch,
+        "num_epochs": settings.train.epochs,
+        "samples": {
+            "balanced": samples.balanced,
+            "augmented": samples.augmented,
+            "with_ultrasound_versions": samples.with_ultrasound_versions,
+        },
+        "cohort_name": store.manifest["cohort_name"],
+        "is_simulated": store.manifest["is_simulated"],
+    }

@@ -1,0 +1,90 @@
+"""What many tests need, built once: a small phantom, its store, its split, a trained run."""
+
+from pathlib import Path
+
+import pytest
+
+from neoresponse.cohort.split import Assignment, split_patients
+from neoresponse.cohort.validate import CheckedCohort, check_cohort
+from neoresponse.config import RunSettings, run_settings
+from neoresponse.phantom.writer import write_phantom
+from neoresponse.preprocess.store import Store, prepare_store
+from neoresponse.training.run import train_run
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+TINY = (
+    "phantom.num_patients=24",
+    "phantom.preset=easy",
+    "phantom.frame_px=96",
+    "phantom.region_px=96",
+    "phantom.mpp=4.0",
+    "split.ratio=[4, 3, 3]",
+    "prepare.image_px=32",
+    "prepare.region_px=96",
+    "model.embed_dim=16",
+    "model.depths=[1, 1, 1, 1]",
+    "model.num_heads=[1, 1, 2, 2]",
+    "model.group_size=4",
+    "train.epochs=2",
+    "train.keep_from_epoch=0",
+    "train.augment.num_variants=1",
+    "train.augment.us_factor=1",
+    "train.device=cpu",
+    "explain.stage=2",
+    "explain.num_patients=2",
+)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with public data and reference values beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder with public reference files does not stand beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny() -> RunSettings:
+    """Settings of a study that takes seconds."""
+    return run_settings(None, TINY)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory, tiny: RunSettings) -> Path:
+    """A simulated hospital of 24 patients: `cohort/` and `truth/`."""
+    out = tmp_path_factory.mktemp("phantom") / "p"
+    write_phantom(out, tiny.phantom, seed=1)
+    return out
+
+
+@pytest.fixture(scope="session")
+def checked(phantom: Path) -> CheckedCohort:
+    """The phantom's cohort, checked."""
+    return check_cohort(phantom / "cohort")
+
+
+@pytest.fixture(scope="session")
+def store(
+    tmp_path_factory: pytest.TempPathFactory, checked: CheckedCohort, tiny: RunSettings
+) -> Store:
+    """The phantom's prepared store."""
+    return prepare_store(checked, tmp_path_factory.mktemp("store") / "prepared", tiny.prepare)
+
+
+@pytest.fixture(scope="session")
+def assignments(checked: CheckedCohort, tiny: RunSettings) -> tuple[Assignment, ...]:
+    """The phantom's split."""
+    return split_patients(checked.patients, tiny.split, seed=tiny.seed)
+
+
+@pytest.fixture(scope="session")
+def run(
+    tmp_path_factory: pytest.TempPathFactory,
+    store: Store,
+    assignments: tuple[Assignment, ...],
+    tiny: RunSettings,
+) -> Path:
+    """A finished run folder of two epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "se_crosst"
+    train_run(store, assignments, tiny, folder)
+    return folder

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neoresponse.config import AugmentSettings
+from neoresponse.data.augment import apply_changes, draw_samples
+
+PAPER = AugmentSettings()
+
+
+def test_published_counts_follow_from_the_split():
+    label = [1] * 105 + [0] * 286
+    ids = [f"P{i}" for i in range(391)]
+    count = lambda change: len(draw_samples(ids, range(391), label, change, seed=1))  # noqa: E731
+    assert count(AugmentSettings(num_variants=0, us_factor=1)) == 601
+    assert count(AugmentSettings(us_factor=1)) == 3005
+    assert count(PAPER) == 12_020
+
+
+def test_draws_of_a_patient_do_not_depend_on_who_else_is_trained_on():
+    alone = draw_samples(["B"], [0], [1], PAPER, seed=3)
+    among = draw_samples(["A", "B", "C"], [0, 1, 2], [0, 1, 0], PAPER, seed=3)
+    of_b = among.row == 1
+    np.testing.assert_array_equal(among.us_angle_deg[of_b], alone.us_angle_deg)
+    np.testing.assert_array_equal(among.scale[of_b], alone.scale)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0, 30), st.floats(0, 0.5))
+def test_draws_stay_within_their_bounds(seed, angle, scaling):
+    change = AugmentSettings(max_rotation_deg=angle, max_scaling=scaling, us_factor=1)
+    samples = draw_samples(["A", "B"], [0, 1], [0, 1], change, seed=seed)
+    assert np.all(np.abs(samples.angle_deg) <= angle + 1e-5)
+    assert np.all(np.abs(samples.scale - 1) <= scaling + 1e-6)
+
+
+def changed(images, **how):
+    zeros = torch.zeros(len(images))
+    given_changes = {"angle_deg": zeros, "scale": zeros + 1, "flip_ud": zeros, "flip_lr": zeros}
+    return apply_changes(images, **{**given_changes, **{k: zeros + v for k, v in how.items()}})
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_no_change_returns_the_same_bits(images):
+    assert torch.equal(changed(images), images)
+
+
+def test_flips_mirror_rows_and_columns(images):
+    torch.testing.assert_close(changed(images, flip_ud=1.0), images.flip(2))
+    torch.testing.assert_close(changed(images, flip_lr=1.0), images.flip(3))
+
+
+def test_a_quarter_turn_is_counter_clockwise(images):
+    expected = torch.rot90(images, 1, dims=(2, 3))
+    torch.testing.assert_close(changed(images, angle_deg=90.0), expected, atol=1e-4, rtol=0)
+
+
+def test_scaling_magnifies_around_the_centre():
+    image = torch.zeros(1, 1, 32, 32)
+    image[:, :, 12:20, 12:20] = 1
+    assert float(changed(image, scale=1.5).sum()) == pytest.approx(8 * 8 * 1.5**2, rel=0.1)
+
+
+def test_each_image_of_a_batch_is_changed_in_its_own_way(images):
+    one = torch.tensor([0.0, 1.0])
+    zeros = torch.zeros(2)
+    both = apply_changes(
+        images, angle_deg=zeros, scale=zeros + 1, flip_ud=one, flip_lr=zeros
+    )
+    assert torch.equal(both[0], images[0])
+    torch.testing.assert_close(both[1], images[1].flip(1))
+
+
+def test_the_record_names_every_sample():
+    samples = draw_samples(["A"], [4], [1], AugmentSettings(num_variants=1, us_factor=2), seed=0)
+    lines = samples.to_csv().splitlines()
+    assert lines[0] == "row,is_flipped_ud,is_flipped_lr,angle_deg,scale,us_angle_deg,us_scale"
+    assert len(lines) == 1 + len(samples) == 1 + 3 * 2 * 2

@@ -1,0 +1,44 @@
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["configuration", "cli"])
+def test_generated_pages_say_what_the_code_says(page):
+    made = getattr(load(ROOT / "docs" / "make_reference.py"), page)()
+    assert (ROOT / "docs" / "reference" / f"{page}.md").read_text() == made
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_page_is_on_the_front_page():
+    front = (ROOT / "docs" / "index.md").read_text()
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = str(page.relative_to(ROOT / "docs"))
+        assert name == "index.md" or f"({name})" in front, name
+
+
+def test_commands_in_the_docs_exist():
+    from neoresponse.cli import main
+
+    for page in PAGES:
+        for verb in re.findall(r"^(?:\S*/)?neoresponse ([a-z]+)", page.read_text(), re.MULTILINE):
+            assert verb in main.commands, f"{page.name}: {verb}"

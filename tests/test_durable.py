@@ -1,0 +1,67 @@
+import errno
+import os
+
+import pytest
+
+from neoresponse import durable
+from neoresponse.errors import RunError
+
+
+def test_a_failed_write_leaves_the_old_file_and_names_folder_need_and_space(tmp_path, monkeypatch):
+    path = tmp_path / "state.json"
+    durable.write_text(path, "old")
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match=r"No space left.*3 bytes needed, \d+ bytes free"):
+        durable.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_folder_appears_only_when_it_is_complete(tmp_path):
+    with pytest.raises(ZeroDivisionError), durable.new_folder(tmp_path / "out") as part:
+        (part / "half.txt").write_text("half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+    with durable.new_folder(tmp_path / "out") as part:
+        (part / "whole.txt").write_text("whole")
+        assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out" / "whole.txt").read_text() == "whole"
+
+
+def test_a_folder_with_files_is_not_replaced_unless_forced(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious.txt").write_text("keep")
+    with (
+        pytest.raises(RunError, match="expected a new folder, found one with files in it"),
+        durable.new_folder(tmp_path / "out"),
+    ):
+        pass
+    assert (tmp_path / "out" / "precious.txt").exists()
+    with durable.new_folder(tmp_path / "out", force=True) as part:
+        (part / "new.txt").write_text("new")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new.txt"]
+
+
+def test_a_failed_replacement_leaves_the_old_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), durable.new_folder(tmp_path / "out", force=True):
+        raise ZeroDivisionError
+    assert (tmp_path / "out" / "old.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "other/1"}'])
+def test_json_of_another_kind_is_refused_in_one_sentence(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(RunError, match="Make it again"):
+        durable.read_json(path, schema="mine/1")
+
+
+def test_a_number_that_is_not_finite_is_never_written(tmp_path):
+    with pytest.raises(ValueError, match="Out of range"):
+        durable.write_json(tmp_path / "a.json", {"value": float("nan")})

@@ -1,0 +1,198 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from neoresponse.config import run_settings
+from neoresponse.data.predictions import read_predictions
+from neoresponse.durable import sha256_of
+from neoresponse.errors import ConfigError, RunError
+from neoresponse.models.trained import load_model
+from neoresponse.study import predict_run
+from neoresponse.training import loop
+from neoresponse.training.run import train_run
+
+FILES = ("metrics.csv", "samples.csv", "model/weights.safetensors", "model/model.json", "run.json")
+
+
+def hashes(folder):
+    return {name: sha256_of(folder / name) for name in FILES}
+
+
+class Killed(Exception):
+    pass
+
+
+def test_the_same_seed_gives_the_same_bytes(run, store, assignments, tiny, tmp_path):
+    train_run(store, assignments, tiny, tmp_path / "again")
+    assert hashes(tmp_path / "again") == hashes(run)
+
+
+def test_another_seed_gives_other_weights(run, store, assignments, tiny, tmp_path):
+    train_run(store, assignments, tiny.model_copy(update={"seed": 2}), tmp_path / "other")
+    assert hashes(tmp_path / "other")["model/weights.safetensors"] != hashes(run)["model/weights.safetensors"]
+
+
+@pytest.mark.parametrize("moment", ["in the second epoch", "while writing the first state"])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
+    run, store, assignments, tiny, tmp_path, monkeypatch, moment
+):
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        if moment == "in the second epoch":
+            original = loop._train_epoch
+
+            def train_epoch(*args, epoch):
+                if epoch == 1:
+                    raise Killed
+                return original(*args, epoch=epoch)
+
+            patch.setattr(loop, "_train_epoch", train_epoch)
+        else:
+
+            def write_json(*_args):
+                raise Killed
+
+            patch.setattr("neoresponse.models.checkpoint.write_json", write_json)
+        with pytest.raises(Killed):
+            train_run(store, assignments, tiny, folder)
+    assert not (folder / "run.json").exists()
+    train_run(store, assignments, tiny, folder)
+    assert hashes(folder) == hashes(run)
+
+
+def test_a_finished_run_is_not_replaced_unless_forced(run, store, assignments, tiny):
+    with pytest.raises(RunError, match="found a finished run"):
+        train_run(store, assignments, tiny, run)
+
+
+def test_an_unfinished_run_with_other_settings_is_refused(run, store, assignments, tiny, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "unfinished")
+    (folder / "run.json").unlink()
+    other = tiny.model_copy(update={"seed": 2})
+    with pytest.raises(RunError, match="this unfinished run was started with"):
+        train_run(store, assignments, other, folder)
+
+
+def test_a_store_prepared_otherwise_is_refused(store, assignments, tiny, tmp_path):
+    other = run_settings(None, ("prepare.image_px=64", "prepare.region_px=192"))
+    with pytest.raises(ConfigError, match="expected the settings under"):
+        train_run(store, assignments, other, tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_refused_before_it_is_read(
+    run, store, assignments, tiny, tmp_path
+):
+    folder = shutil.copytree(run, tmp_path / "damaged")
+    (folder / "run.json").unlink()
+    for file in (folder / "checkpoints").glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    with pytest.raises(RunError, match="expected SHA-256"):
+        train_run(store, assignments, tiny, folder)
+
+
+def test_a_foreign_model_is_refused_before_it_is_read(run, tmp_path):
+    folder = shutil.copytree(run / "model", tmp_path / "model")
+    (folder / "weights.safetensors").write_bytes(b"anything")
+    with pytest.raises(RunError, match=r"weights.safetensors: expected SHA-256"):
+        load_model(folder)
+
+
+def test_a_loss_that_is_no_number_names_the_patients(store, assignments, tiny, tmp_path):
+    train = tiny.train.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(RunError, match=r"expected a finite loss, got .* of patients P"):
+        train_run(store, assignments, tiny.model_copy(update={"train": train}), tmp_path / "run")
+
+
+def test_metrics_have_a_row_per_epoch_and_one_kept_from_the_allowed_ones(run, tiny):
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    kept = [int(row["epoch"]) for row in rows if row["is_kept"] == "1"]
+    assert kept == [json.loads((run / "run.json").read_text())["kept_epoch"]]
+
+
+@pytest.mark.parametrize(
+    ("history", "is_best"),
+    [
+        ([(0, 0.9, 0.1)], False),  # too early
+        ([(40, 0.8, 0.5)], True),
+        ([(40, 0.8, 0.5), (41, 0.7, 0.1)], False),
+        ([(40, 0.8, 0.5), (41, 0.8, 0.4)], True),  # equal accuracy, lower loss
+        ([(40, 0.8, 0.5), (41, 0.8, 0.5)], False),  # equal in both: the first stays
+        ([(0, 0.99, 0.1), (40, 0.8, 0.5)], True),
+    ],
+)
+def test_the_kept_epoch_is_the_best_in_validation_accuracy_among_the_allowed(history, is_best):
+    rows = [
+        {"epoch": e, "validation_accuracy": a, "validation_loss": loss} for e, a, loss in history
+    ]
+    assert loop._is_best(rows, keep_from_epoch=40) is is_best
+
+
+def test_predictions_cover_the_split_and_repeat_byte_for_byte(run, store, assignments, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    predict_run(folder, store)
+    first = (folder / "predictions.csv").read_bytes()
+    predictions = read_predictions(folder / "predictions.csv")
+    assert [p.patient_id for p in predictions] == [a.patient_id for a in assignments]
+    predict_run(folder, store)
+    assert (folder / "predictions.csv").read_bytes() == first
+
+
+def test_a_probability_does_not_depend_on_the_other_patients(run, store):
+    from neoresponse.data.dataset import open_for
+    from neoresponse.training.predict import patient_probability
+
+    model = load_model(run, device="cpu")
+    dataset = open_for(model, store)
+    together = patient_probability(model.network, dataset, range(len(store.patients)))
+    alone = patient_probability(model.network, dataset, [5])
+    np.testing.assert_allclose(alone[0], together[5], rtol=1e-5)
+
+
+def test_test_patients_change_nothing_that_is_fitted(store, assignments, tiny, tmp_path, run):
+    """Other pixels, table rows and labels of every test patient: the same weights, to the byte."""
+    other = shutil.copytree(store.folder, tmp_path / "prepared")
+    test_ids = {a.patient_id for a in assignments if a.split == "test"}
+    manifest = json.loads((other / "manifest.json").read_text())
+    for name in ("us_0", "us_1", "biopsy"):
+        array = np.load(other / f"{name}.npy")
+        for row, record in enumerate(manifest["patients"]):
+            if record["patient_id"] in test_ids:
+                array[row] = 255 - array[row]
+                record["clinical"] = {"er": "low", "ki67_percent": 99.0}
+                record["label"] = 1 - record["label"] if name == "us_0" else record["label"]
+        np.save(other / f"{name}.npy", array)
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    from neoresponse.preprocess.store import open_store
+
+    train_run(open_store(other), assignments, tiny, tmp_path / "run")
+    ours, theirs = hashes(tmp_path / "run"), hashes(run)
+    for name in ("metrics.csv", "samples.csv", "model/weights.safetensors", "model/model.json"):
+        assert ours[name] == theirs[name]
+
+
+def test_adam_goes_on_exactly_where_it_stopped(tmp_path):
+    from neoresponse.config import TrainSettings
+    from neoresponse.training.optim import make_optimiser, restore_state, state_tensors
+
+    def step(model, optimiser):
+        optimiser.zero_grad()
+        model(torch.ones(1, 3)).sum().backward()
+        optimiser.step()
+
+    torch.manual_seed(0)
+    first = torch.nn.Linear(3, 2)
+    optimiser = make_optimiser(first, TrainSettings())
+    step(first, optimiser)
+    second = torch.nn.Linear(3, 2)
+    second.load_state_dict(first.state_dict())
+    resumed = make_optimiser(second, TrainSettings())
+    restore_state(resumed, second, state_tensors(optimiser, first))
+    step(first, optimiser)
+    step(second, resumed)
+    assert torch.equal(first.weight, second.weight)
