@@ -32,7 +32,7 @@ COMMANDS = {
 
 def main(words: list[str]) -> int:
     """Set up, then run the commands of the first word; further words go to the last of them."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (this file may meet any Python)
         print(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.")
         return 2
     if not words or words[0] not in COMMANDS:

@@ -47,8 +47,9 @@ def cli() -> str:
     lines = [
         "# Command line",
         "",
-        "Exit codes: 0 fine, 1 an error or findings, 2 wrong usage. A verb reads folders and writes",
-        "a new one; it replaces an old one only with `--force`. Progress goes to the error stream.",
+        "Exit codes: 0 fine, 1 an error or findings, 2 wrong usage. A verb reads folders and",
+        "writes a new one; it replaces an old one only with `--force`. Progress goes to the error",
+        "stream.",
         "",
     ]
     for name, command in command_line.commands.items():

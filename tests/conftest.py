@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from neoresponse.cohort.split import Assignment, split_patients
 from neoresponse.cohort.validate import CheckedCohort, check_cohort
@@ -11,6 +12,7 @@ from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import Store, prepare_store
 from neoresponse.training.run import train_run
 
+torch.set_num_threads(1)  # tiny tensors: threads cost more than they give
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = (
     "phantom.num_patients=24",

@@ -22,9 +22,13 @@ def test_a_failed_write_leaves_the_old_file_and_names_folder_need_and_space(tmp_
 
 
 def test_a_folder_appears_only_when_it_is_complete(tmp_path):
-    with pytest.raises(ZeroDivisionError), durable.new_folder(tmp_path / "out") as part:
-        (part / "half.txt").write_text("half")
-        raise ZeroDivisionError
+    def write_half():
+        with durable.new_folder(tmp_path / "out") as part:
+            (part / "half.txt").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
     assert list(tmp_path.iterdir()) == []
     with durable.new_folder(tmp_path / "out") as part:
         (part / "whole.txt").write_text("whole")

@@ -58,7 +58,9 @@ def test_every_real_patient_passes_and_is_predicted(real):
         ("BUS-BRA", "us_1", "us_busbra/masks/1-malignant_0010-r.png"),
     ],
 )
-def test_the_lesion_of_the_source_lies_in_the_centre_of_its_crop(real, shared, patient, column, mask):
+def test_the_lesion_of_the_source_lies_in_the_centre_of_its_crop(
+    real, shared, patient, column, mask
+):
     store = open_store(real / "prepared")
     record = store.manifest["patients"][store.row_of[patient]]
     left, top, right, bottom = record["images"][column]["window"]
@@ -100,7 +102,9 @@ def test_the_svs_region_is_the_outlined_one(real, shared):
 
 
 def test_heat_maps_of_real_patients_are_pictures(real):
-    content = read_json(real / "explain" / "se_crosst" / "explain.json", schema="neoresponse.explain/1")
+    content = read_json(
+        real / "explain" / "se_crosst" / "explain.json", schema="neoresponse.explain/1"
+    )
     files = [image["file"] for patient in content["patients"] for image in patient["images"]]
     assert files
     for name in files:

@@ -42,7 +42,8 @@ def done(tmp_path_factory, settings):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(durable, "write_bytes", lambda *a: counted.append(1) or original(*a))
         patch.setattr(
-            "neoresponse.models.checkpoint.write_bytes", lambda *a: counted.append(1) or original(*a)
+            "neoresponse.models.checkpoint.write_bytes",
+            lambda *a: counted.append(1) or original(*a),
         )
         run_study(settings, folder)
     return folder, len(counted)

@@ -2,10 +2,10 @@
 
     python docs/how-to/real_public_files.py PUBLIC OUT
 
-PUBLIC holds `us_breast_usg`, `us_busbra`, `us_dicom`, `he_breast_roi`, `he_wsi` and `annotations` (see
-real-public-files.md for where they come from). Nothing in it belongs to one patient: frames of
-different women, a slide of a third. The pairing is arbitrary, no outcome is known, and no number that
-comes out means anything.
+PUBLIC holds `us_breast_usg`, `us_busbra`, `us_dicom`, `he_breast_roi`, `he_wsi` and `annotations`
+(see real-public-files.md for where they come from). Nothing in it belongs to one patient: frames of
+different women, a slide of a third. The pairing is arbitrary, no outcome is known, and no number
+that comes out means anything.
 """
 
 import csv

@@ -165,7 +165,10 @@ def prepare(
     changes: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Cut crops and patches of COHORT into the store OUT; with --force unchanged rows are reused."""
+    """Cut crops and patches of COHORT into the store OUT.
+
+    With --force, rows of an older store at OUT are reused where nothing changed.
+    """
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
     from neoresponse.config import run_settings
     from neoresponse.preprocess.store import prepare_store
@@ -199,11 +202,13 @@ def train(
     from neoresponse.cohort.split import read_split
     from neoresponse.config import run_settings
     from neoresponse.preprocess.store import open_store
-    from neoresponse.training.run import train_run
+    from neoresponse.training.run import forget_run, train_run
 
     settings = run_settings(config, changes)
     store, assignments = open_store(prepared), read_split(split_folder)
-    summary = train_run(store, assignments, settings, out, force=force, track=_track)
+    if force:
+        forget_run(out)
+    summary = train_run(store, assignments, settings, out, track=_track)
     click.echo(f"{summary['num_parameters']:,} parameters, kept epoch {summary['kept_epoch']}")
     _wrote(out, f"neoresponse predict {out} {prepared}")
 
@@ -231,15 +236,21 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     if out is None:
         if (run / "predictions.csv").exists() and not force:
             raise RunError(
-                f"{run / 'predictions.csv'}: expected no file, found one. Add --force to replace it."
+                f"{run / 'predictions.csv'}: expected no file, found one. "
+                "Add --force to replace it."
             )
         predict_run(run, store, track=_track)
-        _wrote(run / "predictions.csv", f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
+        _wrote(
+            run / "predictions.csv",
+            f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}",
+        )
         return
     predictions = predict_patients(load_model(run), store, None, track=_track)
     with new_folder(out, force=force) as part:
         write_predictions(part / "predictions.csv", predictions)
-    _wrote(out / "predictions.csv", f"neoresponse explain {run} {prepared} {out.parent / 'explain'}")
+    _wrote(
+        out / "predictions.csv", f"neoresponse explain {run} {prepared} {out.parent / 'explain'}"
+    )
 
 
 @main.command()
@@ -296,7 +307,8 @@ def explain(
     store = open_store(prepared)
     chosen = find_patients(run, store, patients, num_patients=settings.num_patients)
     with new_folder(out, force=force) as part:
-        explain_patients(load_model(run), store, chosen, part, stage=settings.stage, track=_track)
+        tracked = _track(chosen, name="explain")
+        explain_patients(load_model(run), store, tracked, part, stage=settings.stage)
     _wrote(out, f"neoresponse report {out.parent.parent} {out.parent.parent / 'report'}")
 
 
@@ -320,7 +332,7 @@ def report(work: Path, out: Path, force: bool) -> None:
 def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) -> None:
     """Do everything that STUDY.toml names, in the folder OUT.
 
-    Given again, it does only what is not done: after a stop, or after a change of a file or setting.
+    Given again, it does only what is not done: after a stop, or after a changed file or setting.
     """
     from neoresponse.config import study_settings
     from neoresponse.study import run_study
@@ -368,8 +380,14 @@ def doctor(as_json: bool) -> None:
 def _track(items: Iterable[T], *, name: str, total: int | None = None) -> Iterator[T]:
     """A progress bar with time left, on the error stream."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -409,7 +427,9 @@ def _show_findings(checked: Any) -> None:  # noqa: ANN401 (CheckedCohort, import
     for severity in ("stop", "exclude", "note"):
         for finding in checked.findings:
             if finding.severity == severity:
-                click.echo(f"{severity:8} {finding.patient_id or '-'} {finding.where}: {finding.message}")
+                click.echo(
+                    f"{severity:8} {finding.patient_id or '-'} {finding.where}: {finding.message}"
+                )
     click.echo(f"{len(checked.patients)} patients pass, {_num_left_out(checked)} left out")
 
 
@@ -423,7 +443,8 @@ def _show_split(folder: Path) -> None:
     from neoresponse.durable import read_json
 
     content = read_json(folder / "split.json", schema="neoresponse.split/1")
-    for name, count in content["counts"].items():
+    for name in ("train", "validation", "TC1", "TC2"):
+        count = content["counts"][name]
         num_residual = count["num_patients"] - count["num_pcr"]
         click.echo(f"{name} {count['num_patients']} ({count['num_pcr']}/{num_residual})")
     samples = content["samples"]

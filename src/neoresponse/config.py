@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from neoresponse.errors import ConfigError
 
 Section = dict[str, Any]
+S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseModel):
@@ -153,6 +154,8 @@ class TrainSettings(Settings):
     """Number format of the forward pass."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes a GPU where one is."""
+    num_threads: int | None = Field(None, ge=1)
+    """Processor threads, all cores where none is named; 1 suits small networks."""
 
     @model_validator(mode="after")
     def _keeps_an_epoch(self) -> Self:
@@ -208,7 +211,7 @@ class StudySettings(RunSettings):
 
     cohort: Path
     """The cohort folder; a relative path counts from the study file."""
-    runs: dict[str, Section] = Field(default_factory=lambda: {"se_crosst": {}}, min_length=1)
+    runs: dict[str, Section] = Field({"se_crosst": {}}, min_length=1)
     """Networks to train: name -> what differs from `model` (and, under `train`, the recipe)."""
 
     @model_validator(mode="after")
@@ -288,12 +291,14 @@ def load_section(source: str | None, changes: tuple[str, ...] = ()) -> Section:
 
 
 def run_settings(source: str | None, changes: tuple[str, ...] = ()) -> RunSettings:
-    """Read and check run settings; see `load_section`.
+    """Read and check run settings; see `load_section`. Of a study file, what its runs share.
 
     Raises:
         ConfigError: an unknown key, a wrong type or an impossible pair.
     """
-    return _validate(RunSettings, load_section(source, changes), source or "settings")
+    content = load_section(source, changes)
+    shared = {key: value for key, value in content.items() if key not in ("cohort", "runs")}
+    return _validate(RunSettings, shared, source or "settings")
 
 
 def study_settings(source: str, changes: tuple[str, ...] = ()) -> StudySettings:
@@ -312,7 +317,7 @@ def to_toml(settings: Settings) -> str:
     return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
 
 
-def _validate(kind: type[Any], content: Section, source: str) -> Any:  # noqa: ANN401
+def _validate(kind: type[S], content: Section, source: str) -> S:
     """Check settings and say the first things that are wrong, in words."""
     try:
         return kind.model_validate(content)
@@ -337,7 +342,9 @@ def _read_toml(path: Path) -> Section:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: expected a settings file, found none. Check the path.") from None
+        raise ConfigError(
+            f"{path}: expected a settings file, found none. Check the path."
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: expected TOML, got {error}. Mend that line.") from None
 

@@ -7,6 +7,7 @@ the same as before therefore redoes nothing behind it.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +18,14 @@ import neoresponse
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import Assignment, read_split, split_patients, write_split
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop, write_check
-from neoresponse.config import CLINICAL_FLOOR, RunSettings, StudySettings, study_settings, to_toml
+from neoresponse.config import (
+    CLINICAL_FLOOR,
+    RunSettings,
+    StudySettings,
+    run_settings,
+    study_settings,
+    to_toml,
+)
 from neoresponse.data.predictions import read_predictions, write_predictions
 from neoresponse.durable import new_folder, read_json, sha256_of, write_json, write_text
 from neoresponse.errors import RunError
@@ -29,7 +37,7 @@ from neoresponse.preprocess.store import MANIFEST, Store, open_store, prepare_st
 from neoresponse.report.page import write_report
 from neoresponse.training.floor import clinical_floor
 from neoresponse.training.predict import predict_patients
-from neoresponse.training.run import RUN, is_same_run, train_run
+from neoresponse.training.run import CONFIG, RUN, forget_run, is_same_run, train_run, use_threads
 from neoresponse.types import Track, untracked
 
 SCHEMA = "neoresponse.study/1"
@@ -160,7 +168,12 @@ def run_demo(folder: Path, *, track: Track = untracked, say: Say = silent) -> Pa
         {"settings": settings.phantom.model_dump(mode="json"), "seed": settings.seed},
         folder / "phantom" / "truth" / "truth.json",
         lambda: write_phantom(
-            folder / "phantom", settings.phantom, seed=settings.seed, track=track, force=True
+            folder / "phantom",
+            settings.phantom,
+            seed=settings.seed,
+            num_workers=os.cpu_count() or 1,
+            track=track,
+            force=True,
         ),
     )
     return run_study(settings, folder / "study", track=track, say=say)
@@ -169,7 +182,9 @@ def run_demo(folder: Path, *, track: Track = untracked, say: Say = silent) -> Pa
 def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
     """Write `predictions.csv` of a run's own split, and the clinical floor beside it."""
     assignments = read_split(run)
-    model = load_model(run)
+    settings = run_settings(str(run / CONFIG))
+    use_threads(settings)
+    model = load_model(run, device=settings.train.device)
     write_predictions(run / FLOOR_FILE, clinical_floor(store, assignments))
     predictions = predict_patients(model, store, assignments, track=track)
     write_predictions(run / "predictions.csv", predictions)
@@ -241,9 +256,9 @@ def _make_run(study: Study, name: str, faces: dict[str, str]) -> str:
         is_same = is_same_run(run, settings, study.store, study.assignments)
         if is_same and (run / RUN).exists():
             return
-        train_run(
-            study.store, study.assignments, settings, run, force=not is_same, track=study.track
-        )
+        if not is_same:
+            forget_run(run)
+        train_run(study.store, study.assignments, settings, run, track=study.track)
 
     recipe = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
     trained = study.step(f"train {name}", {**faces, "recipe": recipe}, run / RUN, train)
@@ -277,9 +292,8 @@ def _make_maps(study: Study, name: str, prepared: str) -> str:
     def make() -> None:
         chosen = choose_patients(read_split(run), num_patients=settings.num_patients)
         with new_folder(folder, force=True) as part:
-            explain_patients(
-                load_model(run), study.store, chosen, part, stage=settings.stage, track=study.track
-            )
+            tracked = study.track(chosen, name="explain")
+            explain_patients(load_model(run), study.store, tracked, part, stage=settings.stage)
 
     inputs = {
         "bundle": sha256_of(run / "model" / "manifest.json"),

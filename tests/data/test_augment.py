@@ -70,9 +70,7 @@ def test_scaling_magnifies_around_the_centre():
 def test_each_image_of_a_batch_is_changed_in_its_own_way(images):
     one = torch.tensor([0.0, 1.0])
     zeros = torch.zeros(2)
-    both = apply_changes(
-        images, angle_deg=zeros, scale=zeros + 1, flip_ud=one, flip_lr=zeros
-    )
+    both = apply_changes(images, angle_deg=zeros, scale=zeros + 1, flip_ud=one, flip_lr=zeros)
     assert torch.equal(both[0], images[0])
     torch.testing.assert_close(both[1], images[1].flip(1))
 

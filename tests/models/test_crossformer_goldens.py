@@ -26,9 +26,6 @@ STRICT_GRADIENTS = ("p5_small_map_96_b2", "p6_embed64_160")
 QUICK_NAMED = ("named_T_224", "named_S_224")
 SLOW_NAMED = ("named_T_512_g8", "named_S_512")
 
-LOST_HALF_STEPS = {(0, 2, 51, 53): 1 / 64, (1, 1, 2, 46): 1 / 64, (1, 1, 21, 35): -1 / 64}
-"""Pixels of se_cel_reading.npz that its int8 input rounds by half a step, as its output shows."""
-
 Arrays = dict[str, Any]
 
 
@@ -47,7 +44,9 @@ def test_small_networks_equal_the_official_ones(folder, name):
     compare(found, golden, logit_tolerance=1e-5)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if "512" in n else []) for n in SMALL]
+)
 def test_gradients_equal_the_official_ones(folder, name):
     golden = read(folder / f"{name}.npz")
     model, head = small_network(golden, dtype=torch.float64)
@@ -86,9 +85,9 @@ def test_cross_scale_embeddings_with_excitation_follow_reading_a(folder):
     load(model.patch_embed, golden, "stem")
     load(model.layers[0].downsample, golden, "merge")
     tokens = torch.from_numpy(golden["merge/input_tokens"]).unflatten(1, (8, 8))
-    images = torch.from_numpy(golden["stem/input_int8"]).float() / 32
-    for place, lost in LOST_HALF_STEPS.items():
-        images[place] += lost
+    stored = torch.from_numpy(golden["stem/input_int8"]).float()
+    # The file's input was cut at +-3.9 before it was stored; in steps of 1/32 that became 124.
+    images = torch.where(stored.abs() == 124, stored.sign() * 3.9, stored / 32)
     with torch.no_grad():
         embedded, merged = model.stem(images), model.layers[0].downsample(tokens)
     close(embedded.flatten(1, 2), golden["stem/out_A_concat_se_norm"], tolerance=1e-5)

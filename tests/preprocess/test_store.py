@@ -47,7 +47,10 @@ def test_only_changed_patients_are_cut_again_and_the_result_is_as_if_all_were(
         checked,
         patients=tuple(
             dataclasses.replace(
-                p, biopsy=dataclasses.replace(p.biopsy, path=cohort / p.biopsy.path.relative_to(phantom / "cohort"))
+                p,
+                biopsy=dataclasses.replace(
+                    p.biopsy, path=cohort / p.biopsy.path.relative_to(phantom / "cohort")
+                ),
             )
             for p in checked.patients
         ),
@@ -56,7 +59,9 @@ def test_only_changed_patients_are_cut_again_and_the_result_is_as_if_all_were(
 
     cut = []
     original = module._cut_biopsy
-    monkeypatch.setattr(module, "_cut_biopsy", lambda p, *rest: cut.append(p.patient_id) or original(p, *rest))
+    monkeypatch.setattr(
+        module, "_cut_biopsy", lambda p, *rest: cut.append(p.patient_id) or original(p, *rest)
+    )
     again = prepare_store(rechecked, out, tiny.prepare, force=True)
     assert cut == [changed.patient_id]
     whole = prepare_store(rechecked, tmp_path / "whole", tiny.prepare)
@@ -79,7 +84,7 @@ def test_a_patient_without_an_image_has_zeros_and_says_so(checked, tiny, tmp_pat
 
 def test_the_lesion_of_the_truth_lies_in_the_middle_of_its_crop(phantom, store, checked):
     for patient, record in zip(checked.patients, store.manifest["patients"], strict=True):
-        mask_path = phantom / "truth" / "masks" / f"{patient.patient_id}_us0_lesion.png"
+        mask_path = phantom / "truth" / "masks" / f"{patient.patient_id}_us_0_lesion.png"
         mask = np.asarray(Image.open(mask_path)) > 0
         left, top, right, bottom = record["images"]["us_0"]["window"]
         rows, columns = np.nonzero(mask)
@@ -111,8 +116,10 @@ def test_an_array_of_another_shape_is_refused(store, tmp_path):
 def test_a_store_of_another_version_is_refused(store, tmp_path):
     other = shutil.copytree(store.folder, tmp_path / "prepared")
     manifest = json.loads((other / "manifest.json").read_text())
-    (other / "manifest.json").write_text(json.dumps({**manifest, "schema": "neoresponse.prepared/9"}))
-    with pytest.raises(RunError, match="expected schema 'neoresponse.prepared/1'"):
+    (other / "manifest.json").write_text(
+        json.dumps({**manifest, "schema": "neoresponse.prepared/9"})
+    )
+    with pytest.raises(RunError, match=r"expected schema 'neoresponse\.prepared/1'"):
         open_store(other)
 
 

@@ -19,7 +19,14 @@ def frame(pixels=None, *, spacing_mm=(0.1, 0.1), region=None):
 
 
 def square(left, top, side):
-    return Roi((np.array([[left, top], [left + side, top], [left + side, top + side], [left, top + side]], float),))
+    return Roi(
+        (
+            np.array(
+                [[left, top], [left + side, top], [left + side, top + side], [left, top + side]],
+                float,
+            ),
+        )
+    )
 
 
 def test_window_is_centred_on_the_lesion_and_keeps_the_margin_on_both_sides():
@@ -73,5 +80,5 @@ def test_crop_at_its_own_scale_gives_the_very_pixels():
 
 
 def test_a_window_of_a_few_pixels_is_refused():
-    with pytest.raises(ImageError, match="expected a window of at least 16 pixels, got 4.0"):
+    with pytest.raises(ImageError, match=r"expected a window of at least 16 pixels, got 4\.0"):
         crop_frame(frame(), Window((50, 50), 4, False), image_px=32)

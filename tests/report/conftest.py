@@ -14,6 +14,7 @@ from neoresponse.evaluation import evaluate, write_metrics
 
 PLACES = (("primary", "train"), ("primary", "validation"), ("TC1", "test"), ("TC2", "test"))
 INPUTS = ("us_0", "us_1", "biopsy")
+HOSTILE = '<script>alert("x")</script> & <b>Co</b> {{ 7 * 7 }}'
 
 
 @dataclass
@@ -129,6 +130,13 @@ class StudyMaker:
 def make_study(tmp_path: Path) -> StudyMaker:
     """Make a study folder under `tmp_path`."""
     return StudyMaker(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def whole_study(tmp_path_factory) -> Path:
+    """One whole study folder of two runs; tests only read it."""
+    make = StudyMaker(tmp_path_factory.mktemp("report"))
+    return make(runs=("se_crosst", "resnet50"), cohort_name=HOSTILE)
 
 
 def draw(seed, strength, num_patients):

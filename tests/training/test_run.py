@@ -33,7 +33,10 @@ def test_the_same_seed_gives_the_same_bytes(run, store, assignments, tiny, tmp_p
 
 def test_another_seed_gives_other_weights(run, store, assignments, tiny, tmp_path):
     train_run(store, assignments, tiny.model_copy(update={"seed": 2}), tmp_path / "other")
-    assert hashes(tmp_path / "other")["model/weights.safetensors"] != hashes(run)["model/weights.safetensors"]
+    assert (
+        hashes(tmp_path / "other")["model/weights.safetensors"]
+        != hashes(run)["model/weights.safetensors"]
+    )
 
 
 @pytest.mark.parametrize("moment", ["in the second epoch", "while writing the first state"])
@@ -83,9 +86,7 @@ def test_a_store_prepared_otherwise_is_refused(store, assignments, tiny, tmp_pat
         train_run(store, assignments, other, tmp_path / "run")
 
 
-def test_a_damaged_checkpoint_is_refused_before_it_is_read(
-    run, store, assignments, tiny, tmp_path
-):
+def test_a_damaged_checkpoint_is_refused_before_it_is_read(run, store, assignments, tiny, tmp_path):
     folder = shutil.copytree(run, tmp_path / "damaged")
     (folder / "run.json").unlink()
     for file in (folder / "checkpoints").glob("*.safetensors"):

@@ -194,8 +194,9 @@ def _xlsx_rows(path: Path, section: TableSection) -> Rows:
 
 def _sheet_rows(path: Path, section: TableSection) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not blank, blank cells at their ends cut off."""
-    values = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    formulas = openpyxl.load_workbook(path, read_only=True, data_only=False)
+    content = path.read_bytes()  # as a stream, so that the file may have any name
+    values = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+    formulas = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=False)
     try:
         name = section.sheet or values.sheetnames[0]
         if name not in values.sheetnames:

@@ -16,7 +16,13 @@ from pydicom.encaps import get_frame
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from neoresponse.errors import ImageError
 from neoresponse.imaging import jpeg_lossless
@@ -32,6 +38,12 @@ LUMINANCE = (0.299, 0.587, 0.114)
 """ITU-R BT.601, section 2.5.1."""
 TISSUE, TWO_DIMENSIONAL, CENTIMETRE = 1, 1, 3
 """Codes of DICOM PS3.3 C.8.5.5.1: region data type, region spatial format, physical units."""
+PLAIN_SYNTAXES: dict[tuple[bool | None, bool | None], UID] = {
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
+"""How a data set without a stated syntax was read (implicit, little endian) -> its syntax."""
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 PALETTE = "PALETTE COLOR"
@@ -50,7 +62,8 @@ def is_dicom(path: Path) -> bool:
     """Whether the content is DICOM: the mark at byte 128, or a data set that starts at once."""
     with path.open("rb") as file:
         head = file.read(132)
-    starts_as_data = head[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x02\x00\x00\x00")
+    # group 0002 or 0008, as every data set starts
+    starts_as_data = head[:2] in (b"\x02\x00", b"\x08\x00") and head[3:4] in (b"\x00", b"\x10")
     return head[128:] == b"DICM" or starts_as_data
 
 
@@ -162,9 +175,9 @@ def _read_pixels(path: Path) -> Pixels:
         dataset = pydicom.dcmread(path, force=True)
         if "PixelData" not in dataset:
             raise ImageError(f"{path}: expected pixel data, got a header alone. {EXPORT_ADVICE}")
-        if not hasattr(dataset, "file_meta") or "TransferSyntaxUID" not in dataset.file_meta:
-            dataset.ensure_file_meta()
-            dataset.file_meta.TransferSyntaxUID = dataset.original_transfer_syntax
+        dataset.ensure_file_meta()
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = PLAIN_SYNTAXES[dataset.original_encoding]
         if dataset.file_meta.TransferSyntaxUID.is_compressed:
             _check_coded_size(path, dataset)
         if str(dataset.file_meta.TransferSyntaxUID) in jpeg_lossless.DECODER_DEPENDENCIES:

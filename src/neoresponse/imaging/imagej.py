@@ -74,6 +74,9 @@ def _rings(content: bytes) -> list[FloatArray]:
     """Rings of one outline."""
     try:
         outline = roifile.ImagejRoi.frombytes(content)
+        paths: list[FloatArray] = [
+            np.asarray(path, dtype=np.float64) for path in outline.coordinates(multi=True)
+        ]
     except Exception as error:  # a parser of foreign bytes may raise anything
         raise RoiError(
             f"expected a whole ImageJ outline, got a broken one. {DRAW_ADVICE}"
@@ -84,10 +87,10 @@ def _rings(content: bytes) -> list[FloatArray]:
             "Draw a polygon, rectangle, oval or freehand outline."
         )
     if outline.multi_coordinates is not None:
-        return _without_holes([np.asarray(path) for path in outline.coordinates(multi=True)])
+        return _without_holes(paths)
     if outline.roitype in (roifile.ROI_TYPE.RECT, roifile.ROI_TYPE.OVAL):
         return [_box_ring(outline)]
-    return [np.asarray(outline.coordinates(), dtype=np.float64)]
+    return paths
 
 
 def _box_ring(outline: roifile.ImagejRoi) -> FloatArray:
@@ -105,7 +108,9 @@ def _box_ring(outline: roifile.ImagejRoi) -> FloatArray:
 
 def _without_holes(rings: list[FloatArray]) -> list[FloatArray]:
     """Rings of a composite that do not lie inside another of its rings."""
-    closed = [ring.astype(np.float64) for ring in rings if len(ring) >= 3]
+    closed = [ring for ring in rings if len(ring) >= 3]
+    if not all(np.isfinite(ring).all() for ring in closed):
+        raise RoiError(f"expected vertices in pixels, got impossible numbers. {DRAW_ADVICE}")
     areas = [shapely.Polygon(ring).buffer(0) for ring in closed]
     return [
         ring

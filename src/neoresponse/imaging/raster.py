@@ -89,11 +89,13 @@ def _decode(path: Path, *, background: tuple[int, int, int]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata is no reason to worry anyone
         with _open(path) as image:
-            _check_header(path, image)
             try:
+                _check_header(path, image)
                 image.load()
                 upright = ImageOps.exif_transpose(image)
                 return _as_rgb(upright, background=background)
+            except ImageError:
+                raise
             except Exception as error:  # a decoder of foreign bytes may raise anything
                 raise ImageError(
                     f"{path}: expected a whole image, got a broken one ({_first_line(error)}). "

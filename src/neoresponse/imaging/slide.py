@@ -19,6 +19,8 @@ MPP_BOUNDS = (0.05, 20.0)
 """Micrometres per pixel outside these bounds are taken as not stated (a printer's dpi, mostly)."""
 BLOCK_PX = 2048
 """Side of what is held in memory at once while a large region is made smaller."""
+MAX_READ_PIXELS = 4_000_000_000
+"""A region that needs more pixels of a slide, for want of coarser levels, is refused."""
 EDGE_TOLERANCE_PX = 1.0
 """How far a region may reach over the edge of the slide."""
 EXPORT_ADVICE = "Scan or export the slide again."
@@ -72,22 +74,21 @@ class Slide:
             ImageError: the slide is broken there.
         """
         box = self._clipped(box)
-        shrink = min(box.width / out_px[0], box.height / out_px[1])
-        level = self._source.get_best_level_for_downsample(max(shrink, 1.0))
+        shrink = box.width / out_px[0], box.height / out_px[1]
+        level = self._source.get_best_level_for_downsample(max(min(shrink), 1.0))
         scale = float(self._source.level_downsamples[level])
         # whole pixels of the level that cover the box
         left, top = math.floor(box.left / scale), math.floor(box.top / scale)
         right = min(math.ceil(box.right / scale), self.levels[level][0])
         bottom = min(math.ceil(box.bottom / scale), self.levels[level][1])
         # A region far larger than the result is first averaged over whole pixels, block by block.
-        factor = max(1, math.floor(shrink / scale / 2))
-        covering = self._averaged(level, (left, top, right, bottom), factor=factor)
-        step = scale * factor
+        by_x, by_y = (max(1, math.floor(ratio / scale / 2)) for ratio in shrink)
+        covering = self._averaged(level, (left, top, right, bottom), by=(by_x, by_y))
         edges = (
-            max(0.0, box.left / step - left / factor),
-            max(0.0, box.top / step - top / factor),
-            min(float(covering.width), box.right / step - left / factor),
-            min(float(covering.height), box.bottom / step - top / factor),
+            max(0.0, (box.left / scale - left) / by_x),
+            max(0.0, (box.top / scale - top) / by_y),
+            min(float(covering.width), (box.right / scale - left) / by_x),
+            min(float(covering.height), (box.bottom / scale - top) / by_y),
         )
         resized = covering.resize(out_px, Image.Resampling.LANCZOS, box=edges)
         return np.array(resized)
@@ -114,20 +115,25 @@ class Slide:
         return clipped
 
     def _averaged(
-        self, level: int, corners: tuple[int, int, int, int], *, factor: int
+        self, level: int, corners: tuple[int, int, int, int], *, by: tuple[int, int]
     ) -> Image.Image:
-        """A rectangle of a level (left, top, right, bottom), each factor x factor pixels as one."""
+        """A rectangle of a level (left, top, right, bottom), `by` pixels (across, down) as one."""
         left, top, right, bottom = corners
-        if factor == 1:
-            return self._read(level, left, top, (right - left, bottom - top))
-        size = (math.ceil((right - left) / factor), math.ceil((bottom - top) / factor))
-        canvas = Image.new("RGB", size, WHITE)
-        block = max(1, BLOCK_PX // factor) * factor
-        for y in range(top, bottom, block):
-            for x in range(left, right, block):
-                part_px = (min(block, right - x), min(block, bottom - y))
-                part = self._read(level, x, y, part_px).reduce(factor)
-                canvas.paste(part, ((x - left) // factor, (y - top) // factor))
+        width, height = right - left, bottom - top
+        if width * height > MAX_READ_PIXELS:
+            raise ImageError(
+                f"{self.path}: expected at most {MAX_READ_PIXELS} pixels to read, got {width} x "
+                f"{height} at its coarsest fitting level. Outline a smaller region."
+            )
+        if by == (1, 1):
+            return self._read(level, left, top, (width, height))
+        canvas = Image.new("RGB", (math.ceil(width / by[0]), math.ceil(height / by[1])), WHITE)
+        across, down = (max(1, BLOCK_PX // number) * number for number in by)
+        for y in range(top, bottom, down):
+            for x in range(left, right, across):
+                part_px = (min(across, right - x), min(down, bottom - y))
+                part = self._read(level, x, y, part_px).reduce(by)
+                canvas.paste(part, ((x - left) // by[0], (y - top) // by[1]))
         return canvas
 
     def _read(self, level: int, left: int, top: int, size: tuple[int, int]) -> Image.Image:

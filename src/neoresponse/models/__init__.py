@@ -1,1 +1,15 @@
-"""Batch -> logits."""
+"""Images and clinical values -> logits."""
+
+from neoresponse.models.build import build_backbone, build_model, image_inputs
+from neoresponse.models.crossformer import NAMED_SIZES, CrossFormer, CrossFormerSizes
+from neoresponse.models.se_crosst import SECrossT
+
+__all__ = [
+    "NAMED_SIZES",
+    "CrossFormer",
+    "CrossFormerSizes",
+    "SECrossT",
+    "build_backbone",
+    "build_model",
+    "image_inputs",
+]

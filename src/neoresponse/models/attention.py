@@ -49,27 +49,34 @@ class Attention(nn.Module):
         region = group * interval
         # Padded queries are dropped and padded keys are masked, so padding after the projection
         # gives the same result as padding before it, for less work.
-        padding = (0, 0, 0, -width % region, 0, -height % region)
+        below, right = -height % region, -width % region
         tokens = self.qkv(grid)
-        if any(padding):
-            tokens = pad(tokens, padding)
-        parts = group_tokens(tokens, group=group, interval=interval)
-        num_groups = parts.shape[1]
-        # (B, groups, G*G, 3C) -> (3, B * groups, heads, G*G, C / heads)
-        parts = parts.flatten(0, 1).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = parts.unbind(0)
         bias = self.bias(group)
-        if any(padding):
+        if below or right:
+            tokens = pad(tokens, (0, 0, 0, right, 0, below))
             hidden = padded_keys(height, width, group=group, interval=interval).to(grid.device)
             mask = torch.zeros_like(hidden, dtype=bias.dtype).masked_fill(hidden, MASKED)
             bias = (bias + mask[:, None, None, :]).repeat(len(grid), 1, 1, 1)
-        mixed = scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
-        # (B * groups, heads, G*G, C / heads) -> (B, groups, G*G, C)
-        tokens = mixed.transpose(1, 2).flatten(2).unflatten(0, (-1, num_groups))
-        whole = (height + padding[5], width + padding[3])
-        merged = ungroup_tokens(tokens, sides=whole, group=group, interval=interval)
+        groups = group_tokens(tokens, group=group, interval=interval)
+        mixed = self._attend(groups, bias.to(groups.dtype))
+        sides = (height + below, width + right)
+        merged = ungroup_tokens(mixed, sides=sides, group=group, interval=interval)
         out: Tensor = self.proj(merged[:, :height, :width])
         return out
+
+    def _attend(
+        self,
+        groups: Float[Tensor, "batch groups tokens three_channels"],
+        bias: Float[Tensor, "any heads tokens tokens"],
+    ) -> Float[Tensor, "batch groups tokens channels"]:
+        """Attention inside each group; the last axis holds query, key, value, each by head."""
+        batch, num_groups, num_tokens, _ = groups.shape
+        # (B, groups, G*G, 3C) -> (3, B * groups, heads, G*G, C / heads)
+        split = groups.reshape(batch * num_groups, num_tokens, 3, self.num_heads, -1)
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        # (B * groups, heads, G*G, C / heads) -> (B, groups, G*G, C)
+        return mixed.transpose(1, 2).reshape(batch, num_groups, num_tokens, -1)
 
     def layout(self, side: int) -> tuple[int, int]:
         """Group side and interval on a map whose shorter side is `side`."""
@@ -82,7 +89,8 @@ class Attention(nn.Module):
         """Position bias of every pair of tokens of a group, (1, heads, G*G, G*G)."""
         rows = relative_rows(group).to(self.qkv.weight.device)
         # (G*G, G*G, heads) -> (1, heads, G*G, G*G)
-        return self.pos(group)[rows].permute(2, 0, 1).unsqueeze(0)
+        table: Tensor = self.pos(group)
+        return table[rows].permute(2, 0, 1).unsqueeze(0)
 
 
 class DynamicPositionBias(nn.Module):
@@ -163,9 +171,7 @@ def ungroup_tokens(
     batch, _, _, channels = tokens.shape
     region = group * interval
     down, across = sides[0] // region, sides[1] // region
-    split = tokens.reshape(
-        batch, down, across, interval, interval, group, group, channels
-    )
+    split = tokens.reshape(batch, down, across, interval, interval, group, group, channels)
     # (B, RH, RW, I, I, G, G, C) -> (B, RH, G, I, RW, G, I, C)
     return split.permute(0, 1, 5, 3, 2, 6, 4, 7).reshape(batch, *sides, channels)
 

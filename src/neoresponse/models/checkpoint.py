@@ -128,4 +128,3 @@ def _to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content: bytes = save(plain, metadata={"format": "pt"})
     return content
-

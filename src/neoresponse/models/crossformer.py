@@ -7,6 +7,7 @@ Source: Wang et al., CrossFormer, ICLR 2022.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float
@@ -73,8 +74,9 @@ class CrossFormer(Backbone):
         self.strides = (4, 8, 16, 32)
         self.num_features = widths[-1]
         self.patch_embed = PatchEmbedding(sizes)
-        rates = torch.linspace(0, sizes.drop_path, sum(sizes.depths)).tolist()
-        ends = torch.tensor(sizes.depths).cumsum(0).tolist()
+        last = sum(sizes.depths) - 1
+        rates = [sizes.drop_path * number / max(1, last) for number in range(last + 1)]
+        ends = accumulate(sizes.depths)
         self.layers = nn.ModuleList(
             Stage(sizes, index=index, drop_rates=rates[end - depth : end])
             for index, (depth, end) in enumerate(zip(sizes.depths, ends, strict=True))
@@ -204,9 +206,7 @@ class Stage(nn.Module):
     because official checkpoints have it here.
     """
 
-    def __init__(
-        self, sizes: CrossFormerSizes, *, index: int, drop_rates: Sequence[float]
-    ) -> None:
+    def __init__(self, sizes: CrossFormerSizes, *, index: int, drop_rates: Sequence[float]) -> None:
         """Build stage `index`, counted from 0."""
         super().__init__()
         width = sizes.embed_dim * 2**index
@@ -253,7 +253,8 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch height width channels"]:
         """Run the block."""
         grid = grid + self.drop_path(self.attn(self.norm1(grid)))
-        return grid + self.drop_path(self.mlp(self.norm2(grid)))
+        grid = grid + self.drop_path(self.mlp(self.norm2(grid)))
+        return grid
 
 
 class Mlp(nn.Module):

@@ -8,6 +8,7 @@ here use these operators; telling torch their schemas is enough for the import t
 import importlib
 import sys
 import warnings
+from typing import Any
 
 from torch.library import Library
 
@@ -40,7 +41,8 @@ def import_torchvision() -> None:
 
 def _define_schemas() -> None:
     """Define the operators, and forget the modules of the import that failed."""
-    library = Library("torchvision", "FRAGMENT")
+    make: Any = Library  # torch does not type it
+    library = make("torchvision", "FRAGMENT")
     for schema in SCHEMAS:
         library.define(schema)
     _LIBRARIES.append(library)

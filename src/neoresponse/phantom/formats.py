@@ -29,6 +29,7 @@ class Machine:
         name: as the patient table names it.
         model: as the banner and the header name it.
         margins: room left, above, right and below the B-mode picture, as shares of its side.
+        least_px: the same in pixels, for small pictures: the banner must fit.
         is_colour: whether frames are stored as RGB.
         ink: colour of the banner's text.
         field_mm: usual width of the picture.
@@ -38,6 +39,7 @@ class Machine:
     name: str
     model: str
     margins: tuple[float, float, float, float]
+    least_px: tuple[int, int, int, int]
     is_colour: bool
     ink: tuple[int, int, int]
     field_mm: float
@@ -49,6 +51,7 @@ MACHINES = (
         name="machine A",
         model="PHANTOM ECHO 2000",
         margins=(0.10, 0.13, 0.06, 0.04),
+        least_px=(8, 22, 13, 4),
         is_colour=False,
         ink=(230, 230, 230),
         field_mm=42.0,
@@ -58,6 +61,7 @@ MACHINES = (
         name="machine B",
         model="PHANTOM SONO 5",
         margins=(0.30, 0.05, 0.05, 0.05),
+        least_px=(52, 4, 13, 4),
         is_colour=True,
         ink=(250, 210, 90),
         field_mm=46.0,
@@ -67,6 +71,7 @@ MACHINES = (
         name="machine C",
         model="PHANTOM RAY 7",
         margins=(0.05, 0.04, 0.12, 0.16),
+        least_px=(4, 4, 13, 22),
         is_colour=False,
         ink=(180, 180, 180),
         field_mm=50.0,
@@ -77,59 +82,59 @@ MACHINES = (
 
 
 @dataclass(frozen=True)
-class FrameLabels:
-    """What stands in a frame's header.
+class FrameFacts:
+    """What a frame's header says.
 
     Attributes:
+        machine: the machine that made it.
         patient_id: the phantom's id; nothing else names the patient.
         visit: "US-0" or "US-1".
         acquired: day of acquisition.
+        frame_px: side of the B-mode picture in pixels.
+        spacing_mm: size of a pixel of the B-mode picture.
         entropy: words that make the unique identifiers, the same for the same phantom.
     """
 
+    machine: Machine
     patient_id: str
     visit: str
     acquired: date
+    frame_px: int
+    spacing_mm: float
     entropy: tuple[str, ...]
 
 
 def region_of(machine: Machine, frame_px: int) -> Box:
     """Where the B-mode picture of `frame_px` a side stands in this machine's frame."""
-    left, top = (round(share * frame_px) for share in machine.margins[:2])
+    left, top, _, _ = _margins_px(machine, frame_px)
     return Box(left, top, left + frame_px, top + frame_px)
 
 
 def in_frame(picture: Pixels, machine: Machine) -> Pixels:
     """A picture or mask put at its place in a black frame of the machine's size."""
-    frame_px = picture.shape[0]
-    region = region_of(machine, frame_px)
-    right, below = (round(share * frame_px) for share in machine.margins[2:])
-    left, top = int(region.left), int(region.top)
+    left, top, right, below = _margins_px(machine, picture.shape[0])
     return np.pad(picture, ((top, below), (left, right)))
 
 
-def compose_frame(
-    picture: Pixels, machine: Machine, labels: FrameLabels, depth_mm: float
-) -> Pixels:
+def compose_frame(picture: Pixels, facts: FrameFacts) -> Pixels:
     """The screen of a machine: banner, grey bar and depth ticks around the B-mode picture.
 
     Args:
         picture: grey levels, (side, side).
-        machine: whose layout.
-        labels: what the banner says.
-        depth_mm: depth of the picture.
+        facts: the machine, whose layout it is, and what the banner says.
 
     Returns:
         RGB, (height, width, 3).
     """
-    frame_px = picture.shape[0]
+    frame_px, machine = facts.frame_px, facts.machine
+    depth_mm = frame_px * facts.spacing_mm
     height, width = in_frame(picture, machine).shape
     screen = Image.new("RGB", (width, height))
     pen = ImageDraw.Draw(screen)
     font = ImageFont.load_default(size=max(7, frame_px // 30))
     region = region_of(machine, frame_px)
-    lines = [SIMULATED, machine.model, f"{labels.visit} {labels.acquired:%Y-%m-%d}"]
-    lines += [f"Depth {depth_mm / 10:.1f} cm", labels.patient_id]
+    lines = [SIMULATED, machine.model, f"{facts.visit} {facts.acquired:%Y-%m-%d}"]
+    lines += [f"Depth {depth_mm / 10:.1f} cm", facts.patient_id]
     _draw_banner(pen, font, lines, machine=machine, region=region)
     _draw_ticks(pen, region, depth_mm=depth_mm, ink=machine.ink)
     pixels = np.array(screen)
@@ -138,20 +143,18 @@ def compose_frame(
     return pixels
 
 
-def write_ultrasound(
-    path: Path, pixels: Pixels, machine: Machine, labels: FrameLabels, spacing_mm: float
-) -> None:
+def write_ultrasound(path: Path, picture: Pixels, facts: FrameFacts) -> None:
     """Write one frame as an Ultrasound Image Storage object, uncompressed.
 
     Args:
         path: the DICOM file.
-        pixels: RGB screen, (height, width, 3); stored grey where the machine has no colour.
-        machine: the machine.
-        labels: what the header says.
-        spacing_mm: size of a pixel of the B-mode picture.
+        picture: grey levels of the B-mode picture, (side, side).
+        facts: what the banner and the header say; stored grey where the machine has no colour.
     """
-    dataset = _header(machine, labels)
-    stored = pixels if machine.is_colour else pixels.max(axis=2)
+    machine = facts.machine
+    dataset = _header(facts)
+    screen = compose_frame(picture, facts)
+    stored = screen if machine.is_colour else screen.max(axis=2)
     dataset.Rows, dataset.Columns = stored.shape[:2]
     dataset.SamplesPerPixel = 3 if machine.is_colour else 1
     dataset.PhotometricInterpretation = "RGB" if machine.is_colour else "MONOCHROME2"
@@ -160,10 +163,9 @@ def write_ultrasound(
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit = 7
     dataset.PixelRepresentation = 0
-    dataset.PixelSpacing = [f"{spacing_mm:.6f}"] * 2
-    frame_px = round(stored.shape[1] / (1 + machine.margins[0] + machine.margins[2]))
-    region = region_of(machine, frame_px)
-    dataset.SequenceOfUltrasoundRegions = [_region_item(region, spacing_mm=spacing_mm)]
+    dataset.PixelSpacing = [f"{facts.spacing_mm:.6f}"] * 2
+    region = region_of(machine, facts.frame_px)
+    dataset.SequenceOfUltrasoundRegions = [_region_item(region, spacing_mm=facts.spacing_mm)]
     content = np.ascontiguousarray(stored).tobytes()
     dataset.PixelData = content + b"\0" * (len(content) % 2)
     dataset["PixelData"].VR = "OB"
@@ -172,7 +174,7 @@ def write_ultrasound(
 
 def write_ultrasound_outline(path: Path, outline: FloatArray) -> None:
     """Write a polygon, (vertices, 2) as x and y in pixels of the frame, as ImageJ does."""
-    roi = ImagejRoi.frompoints(outline.astype(np.float32))
+    roi = ImagejRoi.frompoints(outline.astype(np.float32), name="lesion")
     roi.roitype = ROI_TYPE.POLYGON
     path.write_bytes(roi.tobytes())
 
@@ -185,10 +187,10 @@ def write_slide(path: Path, pixels: Pixels, *, mpp: float) -> None:
         pixels: RGB, (side, side, 3).
         mpp: micrometres per pixel.
     """
-    level, level_mpp, is_first = Image.fromarray(pixels), mpp, True
+    level, level_mpp, number = Image.fromarray(pixels), mpp, 0
     side = 256 if pixels.shape[0] >= 512 else 64
     with tifffile.TiffWriter(path) as file:
-        while is_first or level.width >= SMALLEST_LEVEL_PX:
+        while number < 2 or level.width >= SMALLEST_LEVEL_PX:
             file.write(
                 np.asarray(level),
                 photometric="rgb",
@@ -197,13 +199,13 @@ def write_slide(path: Path, pixels: Pixels, *, mpp: float) -> None:
                 compressionargs={"level": JPEG_QUALITY},
                 resolution=(1e4 / level_mpp, 1e4 / level_mpp),
                 resolutionunit="CENTIMETER",
-                subfiletype=0 if is_first else 1,
-                description=f"{SIMULATED} slide" if is_first else None,
+                subfiletype=min(number, 1),
+                description=f"{SIMULATED} slide" if number == 0 else None,
                 software=False,
                 metadata=None,
                 maxworkers=1,
             )
-            level, level_mpp, is_first = level.reduce(2), level_mpp * 2, False
+            level, level_mpp, number = level.reduce(2), level_mpp * 2, number + 1
 
 
 def write_slide_outline(path: Path, region: tuple[int, int, int], *, mpp: float) -> None:
@@ -228,6 +230,15 @@ def write_slide_outline(path: Path, region: tuple[int, int, int], *, mpp: float)
 def write_mask(path: Path, mask: Pixels) -> None:
     """Write grey levels, (height, width), as PNG."""
     Image.fromarray(mask).save(path, format="PNG")
+
+
+def _margins_px(machine: Machine, frame_px: int) -> tuple[int, int, int, int]:
+    """Room left, above, right and below the picture, in pixels."""
+    left, top, right, below = (
+        max(round(share * frame_px), least)
+        for share, least in zip(machine.margins, machine.least_px, strict=True)
+    )
+    return left, top, right, below
 
 
 def _draw_banner(
@@ -264,10 +275,10 @@ def _draw_ticks(
         pen.rectangle((x + 7, y, x + 9, y + int(region.height) // 96), fill=(255 - 8 * step,) * 3)
 
 
-def _header(machine: Machine, labels: FrameLabels) -> Dataset:
+def _header(facts: FrameFacts) -> Dataset:
     """All elements that do not depend on the pixels."""
-    study = generate_uid(entropy_srcs=[*labels.entropy, labels.visit])
-    instance = generate_uid(entropy_srcs=[*labels.entropy, labels.visit, "frame"])
+    study = generate_uid(entropy_srcs=[*facts.entropy, facts.visit])
+    instance = generate_uid(entropy_srcs=[*facts.entropy, facts.visit, "frame"])
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -277,21 +288,21 @@ def _header(machine: Machine, labels: FrameLabels) -> Dataset:
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "", "0001"]
     dataset.SOPClassUID = UltrasoundImageStorage
     dataset.SOPInstanceUID = instance
-    day = f"{labels.acquired:%Y%m%d}"
+    day = f"{facts.acquired:%Y%m%d}"
     dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = day
     dataset.StudyTime = dataset.ContentTime = "090000"
     dataset.AccessionNumber = ""
     dataset.Modality = "US"
     dataset.Manufacturer = f"{SIMULATED}, neoresponse phantom"
-    dataset.ManufacturerModelName = machine.model
+    dataset.ManufacturerModelName = facts.machine.model
     dataset.InstitutionName = f"{SIMULATED} hospital"
     dataset.ReferringPhysicianName = ""
     dataset.PatientName = ""
-    dataset.PatientID = labels.patient_id
+    dataset.PatientID = facts.patient_id
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyInstanceUID = study
-    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*labels.entropy, labels.visit, "series"])
-    dataset.StudyID = labels.visit
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*facts.entropy, facts.visit, "series"])
+    dataset.StudyID = facts.visit
     dataset.SeriesNumber = dataset.InstanceNumber = 1
     dataset.PatientOrientation = ""
     dataset.BurnedInAnnotation = "YES"

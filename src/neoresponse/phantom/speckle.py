@@ -272,7 +272,8 @@ def _draw_layers(rng: np.random.Generator, shape: tuple[int, int], *, spacing_mm
     echo += 8.0 * np.exp(-((depth / 0.35) ** 2)) + 7.0 * np.exp(-(((depth - 1.5) / 0.25) ** 2))
     coupling = 1.6 * smooth_noise(rng, (4, shape[1]), scale_px=(1, 7 / spacing_mm))[0]
     echo = echo + coupling + _gain_over_depth(depth / height_mm)
-    return echo.astype(np.float32)
+    layers: Float32 = echo.astype(np.float32)
+    return layers
 
 
 def _gland(rng: np.random.Generator, shape: tuple[int, int], *, spacing_mm: float) -> Float32:

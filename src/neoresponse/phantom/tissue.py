@@ -23,7 +23,9 @@ FIBROBLAST_PITCH_UM = 34.0
 NEST_SHARE = 0.5
 CANVAS_RATIO = 1.25
 """Canvas side as a multiple of the outlined region's."""
-NUM_STAMPS = 24
+NUM_STAMPS = 32
+NUCLEUS_EDGE = 0.52
+"""Haematoxylin at the border of a lymphocyte, about half of that inside."""
 BLUR_UM = 0.35
 
 
@@ -100,7 +102,7 @@ def draw_biopsy(
     plan = _draw_architecture(rng, side=side, region=region, mpp=mpp)
     lymph_px = _lymphocyte_centres(rng, plan, fraction=lymphocyte_fraction, region=region, mpp=mpp)
     lymph = _stamp_nuclei(rng, lymph_px, side=side, kind="lymphocyte", mpp=mpp)
-    is_lymph = lymph > 0.6
+    is_lymph = lymph > NUCLEUS_EDGE
     haematoxylin = np.maximum(lymph, _other_nuclei(rng, plan, is_lymph=is_lymph, mpp=mpp))
     eosin = _draw_eosin(rng, plan, haematoxylin, mpp=mpp)
     pixels = _to_rgb(rng, haematoxylin, eosin, stain=stain, mpp=mpp)
@@ -164,9 +166,9 @@ def _draw_fibres(rng: np.random.Generator, *, side: int, mpp: float) -> Float32:
     across = y * np.cos(angle) - x * np.sin(angle) + bend
     across, along = across - across.min(), along - along.min()
     reach = (int(across.max()) + 2, int(along.max()) + 2)
-    stretched = smooth_noise(rng, reach, scale_px=(max(1.2, 4.5 / scale), 60 / scale))
-    ridges = 1 - np.abs(map_coordinates(stretched, np.stack([across, along]), order=1))
-    fibres = zoom(np.clip(ridges, 0, 1), step, order=1)[:side, :side]
+    stretched = smooth_noise(rng, reach, scale_px=(max(2.0, 6.0 / scale), 60 / scale))
+    ridges = np.exp(-((map_coordinates(stretched, np.stack([across, along]), order=1) / 0.5) ** 2))
+    fibres = zoom(ridges, step, order=1)[:side, :side]
     smooth: Float32 = fibres.astype(np.float32)
     return smooth
 
@@ -218,10 +220,10 @@ def _other_nuclei(
 
 
 def _jittered_grid(rng: np.random.Generator, side: int, *, pitch_px: float) -> Float32:
-    """Places at least about half a pitch apart, (places, 2) as y, x inside the canvas."""
+    """Places at least half a pitch apart, (places, 2) as y, x inside the canvas."""
     num = int(side / pitch_px)
     y, x = np.mgrid[:num, :num].reshape(2, -1)
-    places = np.stack([y, x + 0.5 * (y % 2)], axis=1) + rng.uniform(0.22, 0.78, (num * num, 2))
+    places = np.stack([y, x + 0.5 * (y % 2)], axis=1) + rng.uniform(0.27, 0.73, (num * num, 2))
     places = places * pitch_px
     inside: Float32 = places[(places < side - 1).all(axis=1)].astype(np.float32)
     return inside

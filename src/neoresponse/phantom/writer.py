@@ -25,7 +25,7 @@ TRUTH_SCHEMA = "neoresponse.truth/1"
 NUM_STAIN_BATCHES = 6
 LYMPHOCYTE_MASK_STEP = 4
 """Truth masks of slides are this many times smaller than the region, from 512 px on."""
-LARGEST_LESION_SHARE = 0.74
+LARGEST_LESION_SHARE = 0.70
 """A picture is made wide enough that the lesion's size stays below this share of it."""
 STREAMS = ("clinical", "visits", "tissue", "anatomy", "us_0", "us_1", "scan", "outline")
 """Purposes that each have randomness of their own; a new one goes to the end."""
@@ -101,8 +101,11 @@ def _made(jobs: list[_Job], num_workers: int) -> Iterator[Iterator[tuple[Row, Ro
         yield map(_write_patient, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(num_workers, mp_context=context)
+    try:
         yield pool.map(_write_patient, jobs, chunksize=2)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error nobody waits for the rest
 
 
 def _write_patient(job: _Job) -> tuple[Row, Row]:
@@ -216,18 +219,20 @@ def _write_visit(
     file_stem = f"{patient.patient_id}_{name.replace('_', '')}"
     folder = job.folder / "cohort" / "ultrasound"
     machine = visits.machine
-    labels = formats.FrameLabels(
+    facts = formats.FrameFacts(
+        machine=machine,
         patient_id=patient.patient_id,
         visit=name.upper().replace("_", "-"),
         acquired=visits.us_0 if name == "us_0" else visits.us_1,
+        frame_px=job.settings.frame_px,
+        spacing_mm=visits.field_mm / job.settings.frame_px,
         entropy=(_fingerprint(job), patient.patient_id),
     )
-    screen = formats.compose_frame(picture.pixels, machine, labels, visits.field_mm)
-    spacing_mm = visits.field_mm / job.settings.frame_px
-    formats.write_ultrasound(folder / f"{file_stem}.dcm", screen, machine, labels, spacing_mm)
+    formats.write_ultrasound(folder / f"{file_stem}.dcm", picture.pixels, facts)
     if picture.border is not None:
         region = formats.region_of(machine, job.settings.frame_px)
         drawn = _drawn_by_hand(_stream(job, "outline"), picture.border)
+        drawn = np.clip(drawn, 0, job.settings.frame_px)  # nobody draws beside the picture
         outline = drawn + np.array([region.left, region.top])
         formats.write_ultrasound_outline(folder / f"{file_stem}.roi", outline)
     mask = formats.in_frame(picture.mask.astype(np.uint8) * 255, machine)

@@ -36,7 +36,7 @@ class ClinicalEncoder(Settings):
             patients: variable -> level or number; a missing value has no entry.
 
         Returns:
-            values (patients, 4), 0 where missing, and a mask (patients, 4) of bool, True where known.
+            values (patients, 4), 0 where missing, and a bool mask (patients, 4), True where known.
 
         Raises:
             RunError: a level was never named in the dictionary.

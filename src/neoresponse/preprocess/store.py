@@ -177,7 +177,10 @@ def _prepare_patient(
     if older is not None and len(reused) == len(sources):
         row = older.row_of[patient.patient_id]
         return {modality: np.asarray(older.array(modality)[row]) for modality in sources}, reused
-    rows = {**_crop_ultrasound(patient, settings, sources), **_cut_biopsy(patient, settings, sources)}
+    rows = {
+        **_crop_ultrasound(patient, settings, sources),
+        **_cut_biopsy(patient, settings, sources),
+    }
     return rows, sources
 
 
@@ -196,7 +199,7 @@ def _source_records(patient: Patient, settings: PrepareSettings) -> dict[Modalit
     made_from = [CODE_VERSION, settings.model_dump(mode="json")]
     for modality in records:
         # US-1 takes its window from US-0, so it depends on both.
-        needed = {m: records[m] for m in records if m == modality or Modality.US_1 == modality}
+        needed = {m: records[m] for m in records if m == modality or modality == Modality.US_1}
         text = json.dumps([*made_from, modality, needed], sort_keys=True)
         records[modality] = {**records[modality], "key": hashlib.sha256(text.encode()).hexdigest()}
     return records
@@ -260,9 +263,7 @@ def _cut_biopsy(
     roi = read_roi(source.roi_path) if source.roi_path is not None else None
     with open_slide(source.path, mpp=source.mpp) as slide:
         sources[Modality.BIOPSY]["window"] = _numbers(region_box(slide, roi))
-        patches = read_patches(
-            slide, roi, region_px=settings.region_px, patch_px=settings.image_px
-        )
+        patches = read_patches(slide, roi, region_px=settings.region_px, patch_px=settings.image_px)
     return {Modality.BIOPSY: patches}
 
 
@@ -276,7 +277,10 @@ def _record(
 ) -> Record:
     """One patient's entry in the manifest."""
     images = {
-        modality: {**sources[modality], "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
+        modality: {
+            **sources[modality],
+            "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
+        }
         for modality, pixels in rows.items()
     }
     return {

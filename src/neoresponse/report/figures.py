@@ -81,14 +81,19 @@ def auc_figure(metrics: Content, *, runs: Sequence[str], cohorts: Sequence[str])
         for run in runs
         if cohort in metrics["runs"][run]["cohorts"]
     ]
-    figure = _new(width=5.8, height=1.25 + 0.27 * len(lines) + 0.34 * len(cohorts))
-    axes = figure.add_axes((0.25, 0.62 / figure.get_figheight(), 0.45, 1.0))
-    axes.set_position((0.25, 0.62 / _height(figure), 0.45, 1 - 1.02 / _height(figure)))
+    names = 0.35 + 0.075 * max((len(run) for run in runs), default=0)  # inches
+    width = 4.4 + names
+    figure = _new(width=width, height=1.25 + 0.27 * len(lines) + 0.34 * len(cohorts))
+    bottom, top = 0.62 / _height(figure), 1 - 0.4 / _height(figure)
+    axes = figure.add_axes((names / width, bottom, 2.6 / width, top - bottom))
+    title = f"AUC with its {100 * metrics['confidence']:g} % interval"
+    figure.text(0.02, 1 - 0.12 / _height(figure), title, weight="bold", fontsize=10, va="top")
     place, ticks, seen = 0.0, [], ""
     for cohort, run, estimate in lines:
         if cohort != seen:
             place -= 1.3
-            axes.text(-0.52, place, cohort, transform=axes.get_yaxis_transform(), weight="bold")
+            left = (0.12 - names) / 2.6
+            axes.text(left, place, cohort, transform=axes.get_yaxis_transform(), weight="bold")
             seen = cohort
         place -= 1
         ticks.append((place, run))
@@ -98,15 +103,16 @@ def auc_figure(metrics: Content, *, runs: Sequence[str], cohorts: Sequence[str])
 
 
 @mpl.rc_context(SETTINGS)
-def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str]) -> bytes:
+def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str], title: str) -> bytes:
     """ROC curves of all runs in one cohort, the AUCs with their intervals below.
 
     Args:
         metrics: content of `metrics.json`.
         cohort: the group drawn.
         runs: names, in the order to draw.
+        title: the group in words.
     """
-    height = 4.55 + 0.2 * len(runs)
+    height = 4.65 + 0.2 * len(runs)
     figure = _new(width=4.1, height=height)
     axes = figure.add_axes((0.15, 1 - 3.85 / height, 0.8, 3.28 / height))
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=1, zorder=1)
@@ -127,7 +133,7 @@ def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str]) -> bytes:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 - specificity", ylabel="sensitivity")
     axes.set_aspect("equal")
     axes.grid(color=PALE, linewidth=0.5)
-    axes.set_title(cohort, loc="left")
+    axes.set_title(title, loc="left")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.12, 1 - 4.22 / height),

@@ -92,7 +92,13 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"exact": repr, "p_value": say_p_value, "percent": say_percent}
+    environment.filters |= {
+        "exact": repr,
+        "in_order": tables.in_order,
+        "p_value": say_p_value,
+        "percent": say_percent,
+        "signed": say_signed,
+    }
     return environment.get_template(PAGE).render(
         study=study,
         drawings=drawings,
@@ -100,8 +106,8 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         groups=tables.groups_of(study),
         test_groups=test_cohorts(tables.groups_of(study)),
         summary=_summary(study),
-        maps={run: _map_rows(study, run) for run in study.maps},
-        heads={"rates": tables.RATES, "counts": tables.COUNTS, "cohorts": tables.COHORTS},
+        maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
+        heads=tables.HEADS,
         floor=CLINICAL_FLOOR,
         version=neoresponse.__version__,
         research_use=RESEARCH_USE,
@@ -114,6 +120,11 @@ def say_p_value(value: float | None) -> str:
     if value is None:
         return "not estimable"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def say_signed(value: float) -> str:
+    """A difference with its sign, the minus as long as the plus."""
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def say_percent(part: int, whole: int) -> str:
@@ -134,7 +145,8 @@ def _drawings(study: Study) -> dict[str, list[Drawing]]:
         placed["auc"].append(Drawing("auc.svg", picture, alt))
     for group in groups:
         if group != TRAIN:
-            picture = figures.roc_figure(metrics, group, runs=runs)
+            title = tables.COHORTS.get(group, group)
+            picture = figures.roc_figure(metrics, group, runs=runs, title=title)
             alt = f"ROC curves in {group}. " + "; ".join(_say_aucs(study, group))
             placed["roc"].append(Drawing(f"roc_{_file_part(group)}.svg", picture, alt))
     for run, epochs in study.epochs.items():

@@ -12,6 +12,7 @@ from neoresponse.errors import RunError
 LARGEST_BYTES = 120_000
 LARGEST_SIDE_PX = 512
 QUALITY = 85
+NEXT = "Make the heat maps again with `neoresponse explain`."
 
 
 def inline_svg(content: bytes) -> str:
@@ -30,8 +31,8 @@ def inline_picture(folder: Path, name: str) -> str:
         RunError: it is missing, lies elsewhere, or is no PNG.
     """
     path = folder / name
-    if Path(name).name != name:
-        raise RunError(f"{folder}: expected the name of a PNG in this folder, got {name!r}.{_NEXT}")
+    if Path(name).name != name or not name.endswith(".png"):
+        raise RunError(f"{folder}: expected the name of a PNG in this folder, got {name!r}. {NEXT}")
     try:
         content = path.read_bytes()
         with warnings.catch_warnings():
@@ -42,15 +43,12 @@ def inline_picture(folder: Path, name: str) -> str:
                     return _address("image/png", content)
                 return _address("image/jpeg", _smaller(picture))
     except FileNotFoundError:
-        raise RunError(f"{path}: expected this picture, found none.{_NEXT}") from None
+        raise RunError(f"{path}: expected this picture, found none. {NEXT}") from None
     except (
         OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError,
         Image.DecompressionBombWarning,
     ) as error:  # fmt: skip
-        raise RunError(f"{path}: expected a PNG, got {error}.{_NEXT}") from error
-
-
-_NEXT = " Make the heat maps again with `neoresponse explain`."
+        raise RunError(f"{path}: expected a PNG, got {error}. {NEXT}") from error
 
 
 def _smaller(picture: Image.Image) -> bytes:

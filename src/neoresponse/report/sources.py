@@ -4,7 +4,7 @@ In: the folder. Out: a `Study`; a part that is absent is None or empty, never an
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,18 @@ class Study:
     maps: Mapping[str, Content]
 
     def named(self) -> list[str]:
-        """Names of evaluated runs, the clinical floor last."""
-        names = self.metrics["runs"] if self.metrics else ()
-        return sorted(names, key=lambda name: (name == CLINICAL_FLOOR, name))
+        """Names of evaluated runs in the order of the study, the clinical floor last."""
+        if self.metrics is None:
+            return []
+        # JSON objects are sorted by name; the list of comparisons keeps the order of the study.
+        listed = [comparison["run"] for comparison in self.metrics["comparisons"]]
+        names = dict.fromkeys([*listed, *sorted(self.metrics["runs"])])
+        return sorted(names, key=lambda name: name == CLINICAL_FLOOR)
+
+    def in_order(self, runs: Iterable[str]) -> list[str]:
+        """The same runs in the order of `named`, others last."""
+        names = self.named()
+        return sorted(runs, key=lambda run: names.index(run) if run in names else len(names))
 
 
 def read_study(folder: Path) -> Study:

@@ -30,6 +30,17 @@ COHORTS = {
 }
 """Group in `metrics.json` -> how it is headed."""
 
+FOCALITY = {"unifocal": "unifocal", "multifocal": "multifocal"}
+INPUTS = {"biopsy": "biopsy", "us_0": "US-0", "us_1": "US-1", "clinical": "clinical variables"}
+HEADS = {
+    "rates": RATES,
+    "counts": COUNTS,
+    "cohorts": COHORTS,
+    "focality": FOCALITY,
+    "inputs": INPUTS,
+}
+"""What the templates show for our keys, and in which order."""
+
 Row = Mapping[str, Any]
 
 
@@ -60,8 +71,13 @@ def groups_of(study: Study) -> list[str]:
     """Every group that some run has, in the order of `COHORTS`, others last."""
     runs = study.metrics["runs"].values() if study.metrics else ()
     found = {name for run in runs for name in run["cohorts"]}
-    order = list(COHORTS)
-    return sorted(found, key=lambda name: (order.index(name) if name in order else 99, name))
+    return list(in_order(dict.fromkeys(sorted(found)), COHORTS))
+
+
+def in_order(content: Row, heads: Mapping[str, str]) -> dict[str, Any]:
+    """The same content with its keys in the order of `heads`, unknown ones last."""
+    known = {name: content[name] for name in heads if name in content}
+    return known | dict(content)
 
 
 def _flow_rows(study: Study) -> Iterable[Row]:
@@ -72,14 +88,14 @@ def _flow_rows(study: Study) -> Iterable[Row]:
     for reason in study.flow["reasons"]:
         yield {"what": f"left out: {reason['reason']}", "num_patients": reason["num_patients"]}
     yield {"what": "included", "num_patients": study.flow["num_included"]}
-    for focality, counts in study.flow["counts"].items():
+    for focality, counts in in_order(study.flow["counts"], FOCALITY).items():
         for outcome, num_patients in counts.items():
             yield {"what": f"{focality}, {outcome}", "num_patients": num_patients}
 
 
 def _split_rows(study: Study) -> Iterable[Row]:
     """Patients per part of the split."""
-    for part, counts in (study.split or {}).get("counts", {}).items():
+    for part, counts in in_order((study.split or {}).get("counts", {}), COHORTS).items():
         residual = counts["num_patients"] - counts["num_pcr"]
         yield {"part": part, **counts, "num_residual": residual}
 

@@ -23,8 +23,8 @@ def clinical_floor(store: Store, assignments: Sequence[Assignment]) -> list[Pred
         assignments: the split.
     """
     train = patients_of(store, assignments, "train")
-    label = np.asarray([outcome for _, outcome in train], dtype=float)
-    encoder = fit_encoder([store.patients[row].clinical for row, _ in train], label.astype(int))
+    label = [outcome for _, outcome in train]
+    encoder = fit_encoder([store.patients[row].clinical for row, _ in train], label)
     values, _ = encoder.encode([patient.clinical for patient in store.patients])
     design = np.column_stack([np.ones(len(values)), values.astype(float)])
     coefficients = fit_logistic(design[[row for row, _ in train]], label, ridge=RIDGE)

@@ -1,7 +1,8 @@
 """The one training loop: settings + store + split -> run folder (contract 3).
 
 After each epoch all state is on disk; order, patches and dropped paths of an epoch follow from the
-seed and the epoch's number alone, so a run that is killed and started again ends with the same bytes.
+seed and the epoch's number alone. So a run that is killed and started again ends with the same
+bytes.
 """
 
 import csv
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-from torch import Tensor, nn
+from torch import Tensor
 
 from neoresponse.config import RunSettings
 from neoresponse.data.dataset import Dataset
+from neoresponse.data.forward import batch_logits
 from neoresponse.errors import RunError
 from neoresponse.models.checkpoint import load_checkpoint, load_tensors, save_checkpoint
+from neoresponse.models.se_crosst import SECrossT
 from neoresponse.stats.discrimination import auc
 from neoresponse.training.fit import Fitted
 from neoresponse.training.optim import make_optimiser, restore_state, state_tensors
@@ -52,7 +55,7 @@ class Progress:
 
 
 def train_network(
-    model: nn.Module,
+    model: SECrossT,
     fitted: Fitted,
     settings: RunSettings,
     folder: Path,
@@ -97,7 +100,7 @@ def metrics_csv(progress: Progress) -> str:
 
 
 def _train_epoch(
-    model: nn.Module,
+    model: SECrossT,
     optimiser: torch.optim.Optimizer,
     fitted: Fitted,
     settings: RunSettings,
@@ -118,9 +121,9 @@ def _train_epoch(
             fitted.samples, chosen, patches[start : start + settings.train.batch_size]
         )
         with autocast(batch.clinical.device, settings):
-            logits = model(batch.images, batch.clinical, batch.available)
+            logits = batch_logits(model, batch).squeeze(1)
         loss = nnf.binary_cross_entropy_with_logits(logits.float(), batch.label)
-        _check_finite(loss, batch.patient_ids, epoch)
+        _check_finite(loss.detach(), batch.patient_ids, epoch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -144,12 +147,12 @@ def _check_finite(loss: Tensor, patient_ids: Sequence[str], epoch: int) -> None:
     if not torch.isfinite(loss):
         named = ", ".join(sorted(set(patient_ids)))
         raise RunError(
-            f"epoch {epoch}: expected a finite loss, got {float(loss)} in a batch of patients "
+            f"epoch {epoch}: expected a finite loss, got {loss.item()} in a batch of patients "
             f"{named}. Lower train.learning_rate or look at these images."
         )
 
 
-def _validate(model: nn.Module, fitted: Fitted) -> Row:
+def _validate(model: SECrossT, fitted: Fitted) -> Row:
     """Loss, accuracy at 0.5 and AUC on whole validation patients."""
     dataset: Dataset = fitted.dataset
     probability = patient_probability(model, dataset, fitted.validation_rows)
@@ -165,7 +168,7 @@ def _validate(model: nn.Module, fitted: Fitted) -> Row:
 
 
 def _save(
-    model: nn.Module,
+    model: SECrossT,
     optimiser: torch.optim.Optimizer,
     progress: Progress,
     folder: Path,
@@ -205,7 +208,7 @@ def _rank(row: Row) -> tuple[float, float]:
     return -row["validation_accuracy"], loss if math.isfinite(loss) else math.inf
 
 
-def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> Progress:
+def _resume(model: SECrossT, optimiser: torch.optim.Optimizer, folder: Path) -> Progress:
     """Load the last whole state, if there is one."""
     found = load_checkpoint(folder)
     if found is None:

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from neoresponse.cohort.split import Assignment
-from neoresponse.data.batch import Batch
 from neoresponse.data.dataset import Dataset, open_for
+from neoresponse.data.forward import batch_probability
 from neoresponse.data.predictions import Prediction
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.store import Store
-from neoresponse.types import FloatArray, Modality, Track, untracked
+from neoresponse.types import FloatArray, Track, untracked
 
 PATIENTS_PER_BATCH = 8
 
@@ -48,7 +47,6 @@ def predict_patients(
     ]
 
 
-@torch.no_grad()
 def patient_probability(
     network: SECrossT, dataset: Dataset, rows: Sequence[int], *, track: Track = untracked
 ) -> FloatArray:
@@ -61,17 +59,9 @@ def patient_probability(
     network.eval()
     batches = dataset.patient_batches(rows, batch_size=PATIENTS_PER_BATCH)
     total = -(-len(rows) // PATIENTS_PER_BATCH)
-    parts = [_probability(network, b) for b in track(batches, name="predict", total=total)]
+    parts = [
+        batch_probability(network, batch).cpu().numpy()
+        for batch in track(batches, name="predict", total=total)
+    ]
     network.train(was_training)
     return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def _probability(network: SECrossT, batch: Batch) -> FloatArray:
-    """Probability of each patient of a batch."""
-    if Modality.BIOPSY in batch.images:
-        others = {name: image for name, image in batch.images.items() if name != Modality.BIOPSY}
-        patches = batch.images[Modality.BIOPSY]
-        logits = network.predict_patient(patches, others, batch.clinical, batch.available)
-        return torch.sigmoid(logits.double()).mean(dim=1).cpu().numpy()
-    logits = network(batch.images, batch.clinical, batch.available)
-    return torch.sigmoid(logits.double()).cpu().numpy()

@@ -40,7 +40,6 @@ def train_run(
     settings: RunSettings,
     folder: Path,
     *,
-    force: bool = False,
     track: Track = untracked,
 ) -> dict[str, Any]:
     """Train one network and write its run folder; an unfinished run goes on where it stopped.
@@ -50,7 +49,6 @@ def train_run(
         assignments: the split.
         settings: the run; `settings.model` names the network.
         folder: the run folder. It is finished once it holds `run.json`, written last.
-        force: throw an older run away.
         track: shows progress.
 
     Returns:
@@ -65,9 +63,8 @@ def train_run(
             "others. Prepare the cohort with the same settings file."
         )
     inputs = _inputs(store, assignments)
-    if force:
-        shutil.rmtree(folder, ignore_errors=True)
     _claim(folder, settings, inputs)
+    use_threads(settings)
     device = choose_device(settings.train.device)
     torch.use_deterministic_algorithms(device.type == "cpu")
     fitted = fit_inputs(store, assignments, settings, device)
@@ -82,6 +79,17 @@ def train_run(
     summary = _summary(network, progress, store, assignments, settings)
     write_json(folder / RUN, summary)
     return summary
+
+
+def use_threads(settings: RunSettings) -> None:
+    """Bound the processor threads; the same number gives the same bytes."""
+    if settings.train.num_threads is not None:
+        torch.set_num_threads(settings.train.num_threads)
+
+
+def forget_run(folder: Path) -> None:
+    """Throw a run away, finished or not."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_same_run(

@@ -1,0 +1,292 @@
+"""Image pathways: images -> one vector per image -> the features that a pathway hands on.
+
+An image that a patient does not have is zeroed before the trunk, and its vector is replaced by a
+learned one after it; so its content reaches nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from neoresponse.errors import ConfigError
+from neoresponse.models.backbone import NUM_STAGES, Backbone
+
+Mixer = Callable[[Tensor], Tensor]
+
+
+class Trunk(nn.Module):
+    """A backbone with the pathway's position table; one vector per image.
+
+    `taps[s]` sees the map after stage s + 1, (batch, height, width, channels), as it goes on to the
+    next stage: the place for hooks. The taps change nothing.
+    """
+
+    def __init__(self, backbone: Backbone, position: "PositionTable | None") -> None:
+        """Put the parts together.
+
+        Args:
+            backbone: stem and stages.
+            position: added before stage 1; None where the backbone knows places by itself.
+        """
+        super().__init__()
+        self.backbone = backbone
+        self.position = position
+        self.taps = nn.ModuleList(nn.Identity() for _ in range(NUM_STAGES))
+
+    @property
+    def num_features(self) -> int:
+        """Length of an image's vector."""
+        return self.backbone.num_features
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch rgb image_height image_width"],
+        mixers: Mapping[int, Mixer] | None = None,
+    ) -> Float[Tensor, "batch features"]:
+        """Encode images.
+
+        Args:
+            images: standardised, (batch, 3, height, width).
+            mixers: stage, counted from 1 -> what is done to the map after it.
+        """
+        mixers = mixers or {}
+        grid = self.backbone.stem(images)
+        if self.position is not None:
+            grid = self.position(grid)
+        for index, tap in enumerate(self.taps):
+            grid = self.backbone.stage(index, grid)
+            if index + 1 in mixers:
+                grid = mixers[index + 1](grid)
+            grid = tap(grid)
+        return self.backbone.pool(grid)
+
+
+class PositionTable(nn.Module):
+    """A learned vector for every place of the first map, and for every time point.
+
+    All time points get the same table: same place, same code. What tells them apart is one vector
+    per time point, which starts at zero.
+    """
+
+    def __init__(self, side: int, channels: int, *, num_time_points: int = 1) -> None:
+        """Draw the table.
+
+        Args:
+            side: of the first map, in tokens.
+            channels: of the first map.
+            num_time_points: streams that stand one after the other in a batch.
+        """
+        super().__init__()
+        self.table = nn.Parameter(
+            nn.init.trunc_normal_(torch.empty(side, side, channels), std=0.02)
+        )
+        self.num_time_points = num_time_points
+        if num_time_points > 1:
+            self.time_point = nn.Parameter(torch.zeros(num_time_points, channels))
+
+    def forward(
+        self, grid: Float[Tensor, "batch height width channels"]
+    ) -> Float[Tensor, "batch height width channels"]:
+        """Add the table; with several time points the batch is [all of the first; all of ...].
+
+        Raises:
+            ConfigError: the image has another size than the table was made for.
+        """
+        if grid.shape[1:3] != self.table.shape[:2]:
+            raise ConfigError(
+                f"images: expected a first map of {tuple(self.table.shape[:2])} tokens, got "
+                f"{tuple(grid.shape[1:3])}. Give images of the side the network was built for."
+            )
+        grid = grid + self.table
+        if self.num_time_points == 1:
+            return grid
+        times = self.time_point.repeat_interleave(len(grid) // self.num_time_points, dim=0)
+        return grid + times[:, None, None, :]
+
+
+class Coherence(nn.Module):
+    """Shares features between two time points, place by place.
+
+    h = W [f0; f1] + b is added to both streams; it starts at zero. [f0; f1] at a place holds the
+    change at that place, so both streams see it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        """Build the layer, 2 x `channels` -> `channels`."""
+        super().__init__()
+        self.linear = nn.Linear(2 * channels, channels)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(
+        self, grid: Float[Tensor, "batch height width channels"]
+    ) -> Float[Tensor, "batch height width channels"]:
+        """Mix; the batch is [all of the first time point; all of the second]."""
+        both = torch.cat(grid.chunk(2), dim=-1)  # (2B, H, W, C) -> (B, H, W, 2C)
+        shared = self.linear(both)
+        return grid + torch.cat([shared, shared])
+
+
+class Neck(nn.Module):
+    """The vectors of a pathway's images -> its features."""
+
+    def __init__(self, num_features: Mapping[str, int], *, neck_dim: int) -> None:
+        """Build the layer and the vectors that stand for missing images.
+
+        Args:
+            num_features: image -> length of its vector, in the order of concatenation.
+            neck_dim: length of the result.
+        """
+        super().__init__()
+        self.missing = nn.ParameterDict(
+            {
+                name: nn.Parameter(nn.init.trunc_normal_(torch.empty(length), std=0.02))
+                for name, length in num_features.items()
+            }
+        )
+        self.linear = nn.Linear(sum(num_features.values()), neck_dim)
+        nn.init.trunc_normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+        self.names = tuple(num_features)
+
+    def forward(
+        self,
+        vectors: Mapping[str, Float[Tensor, "batch _"]],
+        available: Mapping[str, Bool[Tensor, "batch ..."]],
+    ) -> Float[Tensor, "batch neck"]:
+        """Replace what is missing, concatenate, project."""
+        parts = [
+            torch.where(available[name][:, None], vectors[name], self.missing[name])
+            for name in self.names
+        ]
+        out: Tensor = self.linear(torch.cat(parts, dim=1))
+        return out
+
+
+class Pathway(nn.Module, ABC):
+    """Some images of a patient on their way to a few features.
+
+    Attributes:
+        inputs: images whose vectors the pathway joins.
+        encodes: those of them that it encodes itself; another pathway lends the rest.
+        neck: joins the vectors.
+    """
+
+    inputs: tuple[str, ...]
+    encodes: tuple[str, ...]
+    neck: Neck
+
+    @abstractmethod
+    def encode(
+        self,
+        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
+        available: Mapping[str, Bool[Tensor, "batch ..."]],
+    ) -> dict[str, Float[Tensor, "batch features"]]:
+        """The vector of each image that is given and that the pathway encodes."""
+
+    @abstractmethod
+    def streams(self) -> list[tuple[Trunk, tuple[str, ...]]]:
+        """Each trunk with the images in its batch, one after the other."""
+
+    def join(
+        self,
+        vectors: Mapping[str, Float[Tensor, "batch _"]],
+        available: Mapping[str, Bool[Tensor, "batch ..."]],
+    ) -> Float[Tensor, "batch neck"]:
+        """The pathway's features from the vectors of all its inputs."""
+        features: Tensor = self.neck(vectors, available)
+        return features
+
+
+class SeparatePathway(Pathway):
+    """Images with a trunk each, which meet at the neck.
+
+    Patho-Ult is this with biopsy and US-0; a pathway of a single image is this with one.
+    """
+
+    def __init__(
+        self, trunks: Mapping[str, Trunk], *, neck: Neck, inputs: Sequence[str] | None = None
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            trunks: image -> its trunk.
+            neck: made for all inputs.
+            inputs: all inputs, where some have no trunk here; else the images of `trunks`.
+        """
+        super().__init__()
+        self.trunks = nn.ModuleDict(trunks)
+        self.neck = neck
+        self.encodes = tuple(trunks)
+        self.inputs = self.encodes if inputs is None else tuple(inputs)
+
+    def encode(
+        self,
+        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
+        available: Mapping[str, Bool[Tensor, "batch ..."]],
+    ) -> dict[str, Float[Tensor, "batch features"]]:
+        """Encode each given image by its own trunk."""
+        return {
+            name: trunk(_without_missing(images[name], available[name]))
+            for name, trunk in self.trunks.items()
+            if name in images
+        }
+
+    def streams(self) -> list[tuple[Trunk, tuple[str, ...]]]:
+        """One image per trunk."""
+        return [(t, (name,)) for name, t in self.trunks.items() if isinstance(t, Trunk)]
+
+
+class SiamesePathway(Pathway):
+    """Two time points through one trunk, both streams in one batch; Dou-Ult.
+
+    Attributes:
+        coherence: stage, counted from 1, as text -> the module after it.
+    """
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        *,
+        coherence: Mapping[int, Coherence],
+        neck: Neck,
+        time_points: tuple[str, str] = ("us_0", "us_1"),
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            trunk: its position table is made for two time points.
+            coherence: stage, counted from 1 -> the module after it.
+            neck: made for both time points.
+            time_points: names of the two images, earlier first.
+        """
+        super().__init__()
+        self.trunk = trunk
+        self.coherence = nn.ModuleDict({str(s): module for s, module in coherence.items()})
+        self.neck = neck
+        self.inputs = self.encodes = time_points
+
+    def encode(
+        self,
+        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
+        available: Mapping[str, Bool[Tensor, "batch ..."]],
+    ) -> dict[str, Float[Tensor, "batch features"]]:
+        """Encode both time points at once."""
+        streams = [_without_missing(images[name], available[name]) for name in self.encodes]
+        mixers: dict[int, Mixer] = {int(s): module for s, module in self.coherence.items()}
+        early, late = self.trunk(torch.cat(streams), mixers).chunk(2)
+        return dict(zip(self.encodes, (early, late), strict=True))
+
+    def streams(self) -> list[tuple[Trunk, tuple[str, ...]]]:
+        """Both time points in the one trunk."""
+        return [(self.trunk, self.encodes)]
+
+
+def _without_missing(
+    images: Float[Tensor, "batch rgb image_height image_width"], available: Bool[Tensor, " batch"]
+) -> Float[Tensor, "batch rgb image_height image_width"]:
+    """Zeros in place of images that are missing, whatever they hold."""
+    return torch.where(available[:, None, None, None], images, torch.zeros_like(images))

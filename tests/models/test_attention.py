@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch.nn.functional import pad
+
+from neoresponse.models.attention import (
+    MASKED,
+    Attention,
+    group_tokens,
+    padded_keys,
+    position_offsets,
+    relative_rows,
+    ungroup_tokens,
+)
+
+
+@pytest.mark.parametrize("group", [1, 2, 4, 7])
+def test_relative_rows_equal_a_double_loop(group):
+    rows, offsets = relative_rows(group), position_offsets(group)
+    for query in range(group * group):
+        for key in range(group * group):
+            dy = query // group - key // group
+            dx = query % group - key % group
+            row = (dy + group - 1) * (2 * group - 1) + dx + group - 1
+            assert rows[query, key] == row
+            assert offsets[row].tolist() == [dy, dx]
+
+
+@pytest.mark.parametrize(("group", "interval"), [(2, 1), (2, 3), (3, 2), (4, 1)])
+def test_groups_equal_a_double_loop(group, interval):
+    region = group * interval
+    height, width = 2 * region, region
+    grid = torch.arange(float(height * width)).reshape(1, height, width, 1)
+    groups = group_tokens(grid, group=group, interval=interval)
+    for y in range(height):
+        for x in range(width):
+            region_number = (y // region) * (width // region) + x // region
+            start = (y % interval) * interval + x % interval
+            place = (y % region // interval) * group + x % region // interval
+            number = region_number * interval**2 + start
+            assert groups[0, number, place, 0] == grid[0, y, x, 0]
+    back = ungroup_tokens(groups, sides=(height, width), group=group, interval=interval)
+    assert torch.equal(back, grid)
+
+
+def test_padded_keys_are_those_below_and_right_of_the_map():
+    hidden = padded_keys(3, 5, group=2, interval=1)
+    whole = ungroup_tokens(hidden[None, :, :, None].float(), sides=(4, 6), group=2, interval=1)
+    expected = torch.ones(4, 6)
+    expected[:3, :5] = 0
+    assert torch.equal(whole[0, :, :, 0], expected)
+
+
+@pytest.mark.parametrize(("side", "interval"), [(8, 1), (8, 2), (7, 1), (7, 2), (3, 1), (9, None)])
+def test_attention_equals_a_plain_one_that_pads_first(side, interval):
+    torch.manual_seed(0)
+    attention = Attention(16, num_heads=2, group_size=4, interval=interval).double()
+    grid = torch.randn(2, side, side, 16, dtype=torch.float64)
+    torch.testing.assert_close(attention(grid), plain_attention(attention, grid))
+
+
+def plain_attention(attention, grid):
+    """Pad, group, full scores, mask, softmax: one head at a time."""
+    side = grid.shape[1]
+    group, interval = attention.layout(side)
+    extra = -side % (group * interval)
+    padded = pad(grid, (0, 0, 0, extra, 0, extra))
+    groups = group_tokens(attention.qkv(padded), group=group, interval=interval)
+    query, key, value = groups.unflatten(-1, (3, attention.num_heads, -1)).unbind(3)
+    table = attention.pos(group)[relative_rows(group)]
+    hidden = padded_keys(side, side, group=group, interval=interval)
+    heads = []
+    for head in range(attention.num_heads):
+        scores = query[:, :, :, head] @ key[:, :, :, head].transpose(-1, -2)
+        scores = scores * query.shape[-1] ** -0.5 + table[:, :, head]
+        scores = scores + MASKED * hidden[:, None, :].double()
+        heads.append(scores.softmax(-1) @ value[:, :, :, head])
+    sides = (side + extra, side + extra)
+    merged = ungroup_tokens(torch.cat(heads, -1), sides=sides, group=group, interval=interval)
+    return attention.proj(merged)[:, :side, :side]
+
+
+def test_a_table_made_in_inference_mode_serves_training_too():
+    attention = Attention(16, num_heads=2, group_size=5, interval=1)
+    with torch.inference_mode():
+        attention(torch.zeros(1, 5, 5, 16))
+    attention(torch.zeros(1, 5, 5, 16)).sum().backward()
+    assert attention.qkv.weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("side", "interval", "layout"),
+    [
+        (128, None, (8, 16)),
+        (20, None, (8, 2)),
+        (9, None, (8, 1)),
+        (8, None, (8, 1)),
+        (5, 3, (5, 1)),
+    ],
+)
+def test_the_interval_covers_the_map_unless_it_is_named(side, interval, layout):
+    attention = Attention(16, num_heads=2, group_size=8, interval=interval)
+    assert attention.layout(side) == layout

@@ -1,0 +1,35 @@
+import re
+
+from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.report.figures import FLOOR_COLOUR, looks, loss_figure, say
+from neoresponse.report.sources import Epoch
+
+ESTIMATE = {"value": 0.8123, "low": 0.7011, "high": 0.9229}
+
+
+def test_no_two_of_twenty_runs_look_alike():
+    found = looks([f"run{number}" for number in range(20)])
+    assert len({(look.colour, str(look.dash)) for look in found.values()}) == 21
+
+
+def test_the_floor_looks_the_same_beside_any_runs():
+    assert looks(["a"])[CLINICAL_FLOOR] == looks(["a", "b", CLINICAL_FLOOR])[CLINICAL_FLOOR]
+    assert looks([])[CLINICAL_FLOOR].colour == FLOOR_COLOUR
+
+
+def test_an_estimate_is_said_with_its_interval_or_without_one():
+    assert say(ESTIMATE) == "0.812 (0.701–0.923)"
+    assert say(ESTIMATE | {"low": None, "high": None}) == "0.812 (no interval)"
+    assert say(ESTIMATE | {"value": None}) == "not estimable"
+
+
+def test_a_figure_has_no_date_and_the_kept_epoch_is_named():
+    epochs = [Epoch(0, 0.7, 0.8, 0.5, None, is_kept=False), Epoch(1, 0.6, 0.7, 0.6, 0.7, True)]
+    svg = loss_figure("run_$x$", epochs, is_simulated=False).decode()
+    assert "<!-- kept: epoch 1 -->" in svg
+    assert "<!-- run_$x$: loss -->" in svg
+    assert not re.search(r"<dc:date>|20\d\d-\d\d-\d\d", svg)
+
+
+def test_a_training_of_one_epoch_is_drawn():
+    assert loss_figure("run", [Epoch(0, 0.7, 0.8, 0.5, 0.5, True)], is_simulated=True)

@@ -1,0 +1,37 @@
+import pytest
+
+from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.errors import RunError
+from neoresponse.report.sources import read_epochs, read_study
+
+HEADER = "epoch,train_loss,validation_loss,validation_accuracy,validation_auc,is_kept\n"
+
+
+@pytest.mark.parametrize("text", ["", "None"])
+def test_an_epoch_without_auc_is_read(tmp_path, text):
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"{HEADER}0,0.7,0.8,0.5,{text},1\n")
+    (epoch,) = read_epochs(path)
+    assert epoch.auc is None
+    assert epoch.is_kept
+
+
+@pytest.mark.parametrize("content", [f"{HEADER}0,0.7,high,0.5,0.5,1\n", "epoch\n0\n", "a\n1,2\n"])
+def test_a_broken_curve_is_refused(tmp_path, content):
+    path = tmp_path / "metrics.csv"
+    path.write_text(content)
+    with pytest.raises(RunError, match="expected one line of numbers per epoch"):
+        read_epochs(path)
+
+
+def test_runs_keep_the_order_of_the_study_and_the_floor_stands_last(make_study):
+    study = read_study(make_study(runs=("zeta", "alpha")))
+    assert study.named() == ["zeta", "alpha", CLINICAL_FLOOR]
+    assert study.in_order(["other", "alpha", "zeta"]) == ["zeta", "alpha", "other"]
+
+
+def test_another_schema_is_refused(make_study):
+    work = make_study()
+    (work / "check" / "flow.json").write_text('{"schema": "neoresponse.flow/9"}')
+    with pytest.raises(RunError, match=r"expected schema 'neoresponse\.flow/1'"):
+        read_study(work)
