@@ -25,7 +25,7 @@ def configuration() -> str:
         "2024 but for the named split sizes. `configs/guo2024.toml` spells that protocol out;",
         "`configs/demo.toml` is the demo. A key that is not listed here is refused before any work",
         "starts. On the command line, `--config FILE` or `--config guo2024` names the file and",
-        "`--set train.epochs=20` changes one key. In a file, `base = \"guo2024\"` starts from",
+        '`--set train.epochs=20` changes one key. In a file, `base = "guo2024"` starts from',
         "another one.",
         "",
         *_section(RunSettings, ""),
@@ -52,9 +52,10 @@ def cli() -> str:
         "stream.",
         "",
     ]
+    settings = command_line.context_settings
+    parent = click.Context(command_line, info_name="neoresponse", **settings)
     for name, command in command_line.commands.items():
-        context = click.Context(command, info_name=f"neoresponse {name}")
-        with context:
+        with click.Context(command, parent=parent, info_name=name) as context:
             text = command.get_help(context)
         lines += [f"## {name}", "", "```text", re.sub(r"[ \t]+\n", "\n", text), "```", ""]
     return "\n".join(lines)

@@ -412,8 +412,9 @@ def _clear(folder: Path, mark: str, *, force: bool) -> None:
 
     from neoresponse.errors import RunError
 
-    is_ours = (folder / mark).exists() or not folder.exists() or not any(folder.iterdir())
-    if not is_ours:
+    # A process killed at its very first write leaves nothing but a part of the mark.
+    others = [p for p in folder.glob("*") if not p.name.endswith(".part")]
+    if others and not (folder / mark).exists():
         raise RunError(
             f"{folder}: expected a new folder or one with a study in it, found other files. "
             "Name another folder."

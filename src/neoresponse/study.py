@@ -93,11 +93,11 @@ class Study:
         return self._steps[name]["face"]
 
     def load_ledger(self) -> None:
-        """Read which steps are done; an unreadable ledger means none."""
+        """Read which steps are done; without a readable ledger none is, and one is begun."""
         try:
             self._steps = read_json(self.folder / LEDGER, schema=SCHEMA)["steps"]
         except RunError:
-            self._steps = {}
+            write_json(self.folder / LEDGER, {"schema": SCHEMA, "steps": {}})
 
     @cached_property
     def checked(self) -> CheckedCohort:
