@@ -4,6 +4,7 @@ Heavy modules are imported inside a verb, so that `--help` answers at once.
 """
 
 import json as json_module
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -68,14 +69,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 @click.argument("out", type=FOLDER)
 @click.option("--patients", type=click.IntRange(1, 99_999), help="How many; 596 by default.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same bytes.")
-@click.option("--workers", type=click.IntRange(1), default=1, help="Processes; 1 by default.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
 @_settings_options
 @_force
 def phantom(
     out: Path,
     patients: int | None,
     seed: int | None,
-    workers: int,
+    workers: int | None,
     config: str | None,
     changes: tuple[str, ...],
     force: bool,
@@ -91,7 +92,7 @@ def phantom(
         out,
         settings.phantom,
         seed=settings.seed,
-        num_workers=workers,
+        num_workers=workers or os.cpu_count() or 1,
         track=_track,
         force=force,
     )
@@ -397,7 +398,9 @@ def _track(items: Iterable[T], *, name: str, total: int | None = None) -> Iterat
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    is_hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
         yield from progress.track(items, description=name, total=total)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from neoresponse.cohort.split import CSV_NAME, Assignment, read_split
@@ -31,7 +31,7 @@ from neoresponse.types import (
 SCHEMA = "neoresponse.explain/1"
 SHOWN_PX = 288
 """Smallest side at which an image is shown; a smaller one is enlarged by a whole factor."""
-STRIP_PX = 16
+STRIP_PX, FONT_PX, GAP_PX = 26, 18, 6
 NAMES = {Modality.US_0: "US-0", Modality.US_1: "US-1", Modality.BIOPSY: "biopsy"}
 
 
@@ -148,9 +148,11 @@ def _pair(pixels: Pixels, heat: Tensor) -> Pixels:
         values = values.reshape(num, num, side, side).transpose(0, 2, 1, 3)
         values = values.reshape(num * side, num * side)
     plain = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
-    both = np.hstack([plain, overlay(pixels, values)])
     factor = max(1, -(-SHOWN_PX // plain.shape[0]))
-    return np.repeat(np.repeat(both, factor, axis=0), factor, axis=1)
+    gap = np.full((plain.shape[0] * factor, GAP_PX, 3), 255, dtype=np.uint8)
+    shown = (plain, overlay(pixels, values))
+    left, right = (np.repeat(np.repeat(p, factor, axis=0), factor, axis=1) for p in shown)
+    return np.hstack([left, gap, right])
 
 
 def _write_picture(folder: Path, name: str, pixels: Pixels, *, caption: str) -> dict[str, str]:
@@ -158,7 +160,8 @@ def _write_picture(folder: Path, name: str, pixels: Pixels, *, caption: str) -> 
     height, width, _ = pixels.shape
     canvas = Image.new("RGB", (width, height + STRIP_PX), "white")
     canvas.paste(Image.fromarray(pixels), (0, 0))
-    ImageDraw.Draw(canvas).text((4, height + 2), f"{caption}  research use only", fill="black")
+    text, font = f"{caption}  research use only", ImageFont.load_default(size=FONT_PX)
+    ImageDraw.Draw(canvas).text((4, height + 2), text, fill="black", font=font)
     content = io.BytesIO()
     canvas.save(content, format="PNG")
     write_bytes(folder / name, content.getvalue())
