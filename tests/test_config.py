@@ -118,3 +118,10 @@ def test_every_field_of_every_section_has_a_sentence():
     for kind in sections(config.StudySettings):
         for name, field in kind.model_fields.items():
             assert (field.description or "").rstrip().endswith("."), f"{kind.__name__}.{name}"
+
+
+def test_the_networks_of_a_study_replace_those_of_its_base(tmp_path):
+    text = 'base = "demo"\ncohort = "c"\n[runs.mine]\n'
+    study = config.study_settings(write(tmp_path / "study.toml", text))
+    assert list(study.runs) == ["mine"]
+    assert study.prepare.image_px == 64

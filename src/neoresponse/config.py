@@ -269,7 +269,8 @@ def load_section(source: str | None, changes: tuple[str, ...] = ()) -> Section:
     """Read a settings file and lay single changes over it.
 
     Args:
-        source: path of a TOML file, the name of one that comes with the software, or None.
+        source: path of a TOML file, the name of one that comes with the software, or None. Its
+            key `base` names another one to start from.
         changes: `section.key=value` each, the value in TOML (a bare word is text).
 
     Returns:
@@ -284,7 +285,7 @@ def load_section(source: str | None, changes: tuple[str, ...] = ()) -> Section:
         content = _read_toml(path)
         base = content.pop("base", None)
         if base is not None:
-            content = merge(load_section(str(base)), content)
+            content = _lay_over(load_section(str(base)), content)
     for change in changes:
         content = merge(content, _parse_change(change))
     return content
@@ -335,6 +336,13 @@ def _say(problem: Any) -> str:  # noqa: ANN401 (pydantic's error record)
         return f"{key}: expected a value, got none"
     text = problem["msg"].removeprefix("Value error, ")
     return f"{key}: {text}, got {problem['input']!r}" if key != "settings" else text
+
+
+def _lay_over(base: Section, content: Section) -> Section:
+    """A file over its base; the networks that a file names replace those of its base."""
+    if "runs" in content:
+        base = {key: value for key, value in base.items() if key != "runs"}
+    return merge(base, content)
 
 
 def _read_toml(path: Path) -> Section:
