@@ -108,7 +108,13 @@ def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
     assert "For research use only" in page
     call("predict", run, work / "prepared", code=1)  # refuses to overwrite
     call("predict", run, work / "prepared", work / "as_new")
-    assert (work / "as_new" / "predictions.csv").is_file()
+    call("evaluate", work / "as_new", work / "as_new_evaluation")
+    metrics = json.loads((work / "as_new_evaluation" / "metrics.json").read_text())
+    card = json.loads((run / "model" / "model.json").read_text())
+    assert metrics["is_simulated"]
+    assert metrics["cohort_name"] == "Phantom easy, seed 1"
+    assert metrics["runs"]["as_new"]["threshold"] == card["threshold"]
+    assert "different names" in call("evaluate", run, run, work / "twice", code=1)
 
 
 @pytest.mark.parametrize(

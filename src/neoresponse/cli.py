@@ -225,33 +225,23 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     Without OUT: the patients of RUN's own split, into RUN/predictions.csv. With OUT: every patient
     of PREPARED as a new cohort, into OUT/predictions.csv.
     """
-    from neoresponse.data.predictions import write_predictions
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
-    from neoresponse.models.trained import load_model
     from neoresponse.preprocess.store import open_store
-    from neoresponse.study import predict_run
-    from neoresponse.training.predict import predict_patients
+    from neoresponse.study import predict_new, predict_run
 
     store = open_store(prepared)
-    if out is None:
-        if (run / "predictions.csv").exists() and not force:
-            raise RunError(
-                f"{run / 'predictions.csv'}: expected no file, found one. "
-                "Add --force to replace it."
-            )
-        predict_run(run, store, track=_track)
-        _wrote(
-            run / "predictions.csv",
-            f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}",
-        )
+    if out is not None:
+        with new_folder(out, force=force) as part:
+            predict_new(run, store, part, track=_track)
+        explained = out.parent / "explain" / run.name
+        _wrote(out / "predictions.csv", f"neoresponse explain {run} {prepared} {explained}")
         return
-    predictions = predict_patients(load_model(run), store, None, track=_track)
-    with new_folder(out, force=force) as part:
-        write_predictions(part / "predictions.csv", predictions)
-    _wrote(
-        out / "predictions.csv", f"neoresponse explain {run} {prepared} {out.parent / 'explain'}"
-    )
+    written = run / "predictions.csv"
+    if written.exists() and not force:
+        raise RunError(f"{written}: expected no file, found one. Add --force to replace it.")
+    predict_run(run, store, track=_track)
+    _wrote(written, f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
 
 
 @main.command()
@@ -269,12 +259,19 @@ def evaluate(
     """Compute every number of run folders or predictions files SOURCE..., with intervals."""
     from neoresponse.config import run_settings
     from neoresponse.durable import new_folder
+    from neoresponse.errors import RunError
     from neoresponse.study import evaluate_runs
 
     settings = run_settings(config, changes)
-    names = {path.name if path.is_dir() else path.parent.name: path for path in sources}
+    files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
+    named = {p.parent.name if p.stem == "predictions" else p.stem: p for p in files}
+    if len(named) < len(files):
+        raise RunError(
+            f"SOURCE: expected different names, got {sorted(str(p) for p in files)}. "
+            "Name each folder or file differently."
+        )
     with new_folder(out, force=force) as part:
-        evaluate_runs(names, part, settings)
+        evaluate_runs(named, part, settings)
     _wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 
 

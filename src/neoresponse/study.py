@@ -26,12 +26,19 @@ from neoresponse.config import (
     study_settings,
     to_toml,
 )
-from neoresponse.data.predictions import read_predictions, write_predictions
+from neoresponse.data.predictions import FILE_NAME as PREDICTIONS_FILE
+from neoresponse.data.predictions import (
+    PredictionsCard,
+    read_card,
+    read_predictions,
+    write_card,
+    write_predictions,
+)
 from neoresponse.durable import new_folder, read_json, sha256_of, write_json, write_text
 from neoresponse.errors import RunError
 from neoresponse.evaluation.evaluate import evaluate, write_metrics
 from neoresponse.explain.patients import choose_patients, explain_patients
-from neoresponse.models.trained import load_model
+from neoresponse.models.trained import TrainedModel, load_model
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import MANIFEST, Store, open_store, prepare_store
 from neoresponse.report.page import write_report
@@ -185,31 +192,50 @@ def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
     settings = run_settings(str(run / CONFIG))
     use_threads(settings)
     model = load_model(run, device=settings.train.device)
-    write_predictions(run / FLOOR_FILE, clinical_floor(store, assignments))
     predictions = predict_patients(model, store, assignments, track=track)
-    write_predictions(run / "predictions.csv", predictions)
+    write_card(run, _card(model, store))
+    write_predictions(run / FLOOR_FILE, clinical_floor(store, assignments))
+    write_predictions(run / PREDICTIONS_FILE, predictions)
+
+
+def predict_new(run: Path, store: Store, folder: Path, *, track: Track = untracked) -> None:
+    """Write `predictions.csv` of every patient of a store that the model has not seen."""
+    model = load_model(run)
+    predictions = predict_patients(model, store, None, track=track)
+    write_card(folder, _card(model, store))
+    write_predictions(folder / PREDICTIONS_FILE, predictions)
 
 
 def evaluate_runs(sources: dict[str, Path], folder: Path, settings: RunSettings) -> None:
-    """Write `metrics.json` of runs and of the clinical floor that lies beside the first.
+    """Write `metrics.json` of predictions, and of the clinical floor that lies beside the first.
 
     Args:
-        sources: name -> a run folder, or a predictions file.
+        sources: name -> a predictions file.
         folder: where to write; must exist.
         settings: how.
     """
-    files = {name: p / "predictions.csv" if p.is_dir() else p for name, p in sources.items()}
-    floors = [p / FLOOR_FILE for p in sources.values() if (p / FLOOR_FILE).is_file()]
-    if floors:
+    cards = {name: read_card(path.parent) for name, path in sources.items()}
+    files = dict(sources)
+    floors = [path.with_name(FLOOR_FILE) for path in sources.values()]
+    if floors[0].is_file():
         files[CLINICAL_FLOOR] = floors[0]
-    cards = [read_json(p / RUN, schema="neoresponse.run/1") for p in sources.values() if p.is_dir()]
     metrics = evaluate(
         {name: read_predictions(path) for name, path in files.items()},
         settings.evaluate,
-        is_simulated=any(card["is_simulated"] for card in cards),
-        cohort_name=", ".join(sorted({card["cohort_name"] for card in cards})) or "unnamed cohort",
+        is_simulated=any(card.is_simulated for card in cards.values()),
+        cohort_name=", ".join(sorted({card.cohort_name for card in cards.values()})),
+        thresholds={n: card.threshold for n, card in cards.items() if card.threshold is not None},
     )
     write_metrics(folder, metrics)
+
+
+def _card(model: TrainedModel, store: Store) -> PredictionsCard:
+    """What stands beside a model's predictions."""
+    return PredictionsCard(
+        cohort_name=store.manifest["cohort_name"],
+        is_simulated=store.manifest["is_simulated"] or model.card["trained_on"]["is_simulated"],
+        threshold=model.card["threshold"],
+    )
 
 
 def _make_inputs(study: Study) -> tuple[str, str]:
@@ -266,7 +292,7 @@ def _make_run(study: Study, name: str, faces: dict[str, str]) -> str:
     return study.step(
         f"predict {name}",
         {**faces, "run": trained, "bundle": bundle},
-        run / "predictions.csv",
+        run / PREDICTIONS_FILE,
         lambda: predict_run(run, study.store, track=study.track),
     )
 
@@ -274,7 +300,7 @@ def _make_run(study: Study, name: str, faces: dict[str, str]) -> str:
 def _make_metrics(study: Study, runs: dict[str, str]) -> str:
     """Evaluate all runs together; the hash of the metrics."""
     folder = study.folder / "evaluation"
-    sources = {name: study.folder / "runs" / name for name in runs}
+    sources = {name: study.folder / "runs" / name / PREDICTIONS_FILE for name in runs}
 
     def make() -> None:
         with new_folder(folder, force=True) as part:

@@ -7,14 +7,15 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from neoresponse.durable import write_text
+from neoresponse.durable import read_json, write_json, write_text
 from neoresponse.errors import RunError
 from neoresponse.types import Modality
 
-FILE_NAME = "predictions.csv"
+FILE_NAME, CARD_NAME = "predictions.csv", "predictions.json"
+CARD_SCHEMA = "neoresponse.predictions/1"
 COLUMNS = ("patient_id", "cohort", "split", "label", "probability", "available")
 SPLITS = ("train", "validation", "test")
 NEXT = "Write it again with `neoresponse predict`."
@@ -39,6 +40,40 @@ class Prediction:
     label: int | None
     probability: float
     available: tuple[Modality, ...]
+
+
+@dataclass(frozen=True)
+class PredictionsCard:
+    """What stands beside a predictions file, in `predictions.json`.
+
+    Attributes:
+        cohort_name: whose predictions they are.
+        is_simulated: whether patients or training patients come from a phantom.
+        threshold: the cut that the model brings along, or None.
+    """
+
+    cohort_name: str = "unnamed cohort"
+    is_simulated: bool = False
+    threshold: float | None = None
+
+
+def write_card(folder: Path, card: PredictionsCard) -> None:
+    """Write `predictions.json`."""
+    write_json(folder / CARD_NAME, {**asdict(card), "schema": CARD_SCHEMA})
+
+
+def read_card(folder: Path) -> PredictionsCard:
+    """Read `predictions.json`; a table from elsewhere has none, and nothing is known of it.
+
+    Raises:
+        RunError: it is no such file.
+    """
+    if not (folder / CARD_NAME).exists():
+        return PredictionsCard()
+    content = read_json(folder / CARD_NAME, schema=CARD_SCHEMA)
+    return PredictionsCard(
+        content["cohort_name"], bool(content["is_simulated"]), content["threshold"]
+    )
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:

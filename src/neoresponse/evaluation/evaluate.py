@@ -26,6 +26,7 @@ FILE_NAME = "metrics.json"
 TRAIN, VALIDATION, BOTH_TESTS = "train", "validation", "TC1+TC2"
 HALF = 0.5
 NO_VALIDATION = "0.5, because validation does not hold both classes"
+BROUGHT = "as the model brought it, chosen on the validation patients of its training"
 OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
 
 Content = dict[str, Any]
@@ -47,6 +48,7 @@ def evaluate(
     *,
     is_simulated: bool,
     cohort_name: str,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Content:
     """Compute every metric of every run, and every run against the clinical floor.
 
@@ -55,6 +57,8 @@ def evaluate(
         settings: coverage of the intervals and rule of the threshold.
         is_simulated: whether the patients come from a phantom.
         cohort_name: shown in the report.
+        thresholds: name of a run -> the cut that its model brings along, for a cohort without
+            validation patients.
 
     Returns:
         The content of `metrics.json`.
@@ -72,7 +76,10 @@ def evaluate(
         "cohort_name": cohort_name,
         "confidence": settings.confidence,
         "threshold_rule": settings.threshold,
-        "runs": {name: _run_metrics(found, settings) for name, found in groups.items()},
+        "runs": {
+            name: _run_metrics(found, settings, brought=(thresholds or {}).get(name))
+            for name, found in groups.items()
+        },
         "comparisons": _comparisons(groups, confidence=settings.confidence),
     }
 
@@ -133,9 +140,11 @@ def _group(rows: Sequence[Prediction]) -> _Group:
     )
 
 
-def _run_metrics(groups: Mapping[str, _Group], settings: EvaluateSettings) -> Content:
+def _run_metrics(
+    groups: Mapping[str, _Group], settings: EvaluateSettings, *, brought: float | None
+) -> Content:
     """Threshold and all groups of one run."""
-    threshold, note = _threshold(groups.get(VALIDATION), settings.threshold)
+    threshold, note = _threshold(groups.get(VALIDATION), settings.threshold, brought)
     return {
         "threshold": threshold,
         "threshold_note": note,
@@ -146,12 +155,14 @@ def _run_metrics(groups: Mapping[str, _Group], settings: EvaluateSettings) -> Co
     }
 
 
-def _threshold(validation: _Group | None, rule: str) -> tuple[float, str]:
+def _threshold(validation: _Group | None, rule: str, brought: float | None) -> tuple[float, str]:
     """The probability cut of a run, from validation patients, and a note where it is special."""
     if rule == "half":
         return HALF, ""
     found = youden_threshold(validation.label, validation.probability) if validation else None
-    return (HALF, NO_VALIDATION) if found is None else (found, "")
+    if found is not None:
+        return found, ""
+    return (HALF, NO_VALIDATION) if brought is None else (brought, BROUGHT)
 
 
 def _group_metrics(group: _Group, *, threshold: float, confidence: float) -> Content:
