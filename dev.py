@@ -19,7 +19,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 TORCH = "torch==2.13.0"
 COMMANDS = {
-    "demo": [["neoresponse", "demo", "demo", "--force"]],
+    "demo": [["neoresponse", "demo", "demo"]],
     "test": [["python", "-m", "pytest"]],
     "lint": [
         ["ruff", "format", "--check", "."],

@@ -32,6 +32,7 @@ TINY = (
     "train.augment.num_variants=1",
     "train.augment.us_factor=1",
     "train.device=cpu",
+    "train.num_threads=1",
     "explain.stage=2",
     "explain.num_patients=2",
 )

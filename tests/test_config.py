@@ -68,7 +68,8 @@ def test_a_change_without_a_value_is_refused():
 
 
 def test_a_name_that_is_none_lists_those_there_are():
-    with pytest.raises(ConfigError, match=r"one of \['demo', 'guo2024'\]"):
+    names = r"'ablations', 'architectures', 'demo', 'guo2024', 'guo2024_224'"
+    with pytest.raises(ConfigError, match=rf"one of \[{names}\]"):
         config.run_settings("guo2042")
 
 
@@ -125,3 +126,15 @@ def test_the_networks_of_a_study_replace_those_of_its_base(tmp_path):
     study = config.study_settings(write(tmp_path / "study.toml", text))
     assert list(study.runs) == ["mine"]
     assert study.prepare.image_px == 64
+
+
+def test_a_base_starts_from_nothing_else(tmp_path):
+    path = write(tmp_path / "a.toml", 'base = "a.toml"\n')
+    with pytest.raises(ConfigError, match="expected a file without base"):
+        config.run_settings(path)
+
+
+@pytest.mark.parametrize("number", ["inf", "nan"])
+def test_a_number_that_is_not_finite_is_refused(number):
+    with pytest.raises(ConfigError, match=r"split\.ratio.*finite"):
+        config.run_settings(None, (f"split.ratio=[{number}, 1, 1]",))

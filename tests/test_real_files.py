@@ -101,15 +101,36 @@ def test_the_svs_region_is_the_outlined_one(real, shared):
     np.testing.assert_allclose(patches[4], middle, atol=1)
 
 
-def test_heat_maps_of_real_patients_are_pictures(real):
-    content = read_json(
-        real / "explain" / "se_crosst" / "explain.json", schema="neoresponse.explain/1"
-    )
-    files = [image["file"] for patient in content["patients"] for image in patient["images"]]
-    assert files
-    for name in files:
-        with Image.open(real / "explain" / "se_crosst" / name) as picture:
-            assert picture.size[0] >= 32
+def test_heat_maps_of_real_patients_show_the_stored_image_and_its_heat(real):
+    from neoresponse.explain.patients import GAP_PX, SCHEMA
+
+    folder, store = real / "explain" / "se_crosst", open_store(real / "prepared")
+    patients = read_json(folder / "explain.json", schema=SCHEMA)["patients"]
+    shown = [(p["patient_id"], image) for p in patients for image in p["images"]]
+    assert shown
+    for patient_id, image in shown:
+        stored = _as_one_picture(
+            np.asarray(store.array(Modality(image["input"]))[store.row_of[patient_id]])
+        )
+        with Image.open(folder / image["file"]) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        side = (pixels.shape[1] - GAP_PX) // 2
+        assert pixels.shape[1] == 2 * side + GAP_PX
+        assert side % len(stored) == 0
+        factor = side // len(stored)
+        left, right = pixels[:side, :side], pixels[:side, side + GAP_PX :]
+        np.testing.assert_array_equal(left, stored.repeat(factor, axis=0).repeat(factor, axis=1))
+        assert (pixels[:side, side : side + GAP_PX] == 255).all()
+        assert (left != right).any()
+
+
+def _as_one_picture(stored):
+    """A crop (side, side), or patches (patches, 3, side, side) row by row, as RGB."""
+    if stored.ndim == 2:
+        return np.stack([stored] * 3, axis=-1)
+    num = round(len(stored) ** 0.5)
+    rows = [np.concatenate(stored[num * i : num * (i + 1)], axis=2) for i in range(num)]
+    return np.concatenate(rows, axis=1).transpose(1, 2, 0)
 
 
 def test_the_page_says_that_the_pairing_is_arbitrary():

@@ -1,11 +1,17 @@
 import shutil
+import subprocess
+import sys
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from neoresponse import durable
-from neoresponse.config import StudySettings
-from neoresponse.durable import sha256_of
+from neoresponse.config import StudySettings, merge, to_toml
+from neoresponse.durable import only_one, sha256_of
+from neoresponse.errors import RunError
 from neoresponse.study import run_study
+
+TRAINING = ("train se_crosst", "predict se_crosst", "evaluate", "explain se_crosst")
 
 RESULTS = (
     "check/findings.csv",
@@ -20,10 +26,6 @@ RESULTS = (
 )
 
 
-class Killed(BaseException):
-    """Stands for a SIGKILL: nothing may catch it."""
-
-
 def hashes(folder):
     return {name: sha256_of(folder / name) for name in RESULTS}
 
@@ -35,18 +37,35 @@ def settings(tiny, phantom):
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory, settings):
-    """A finished study, and how many files it wrote."""
+    """A finished study, and how often a file was put in its place on the way."""
     folder = tmp_path_factory.mktemp("study") / "study"
     counted = []
-    original = durable.write_bytes
+    original = durable._sync_folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "write_bytes", lambda *a: counted.append(1) or original(*a))
-        patch.setattr(
-            "neoresponse.models.checkpoint.write_bytes",
-            lambda *a: counted.append(1) or original(*a),
-        )
+        patch.setattr(durable, "_sync_folder", lambda f: counted.append(f) or original(f))
         run_study(settings, folder)
     return folder, len(counted)
+
+
+DIES = """
+import os, sys
+from pathlib import Path
+from neoresponse.config import study_settings
+from neoresponse.study import run_study
+
+left, moment, replace = [int(sys.argv[3])], sys.argv[4], Path.replace
+
+def die(path, target):
+    left[0] -= 1
+    if left[0] < 0 and moment == "before":
+        os._exit(9)
+    replace(path, target)
+    if left[0] < 0:
+        os._exit(9)
+
+Path.replace = die
+run_study(study_settings(sys.argv[1]), Path(sys.argv[2]))
+"""
 
 
 def test_a_finished_study_is_kept_whole(done, settings):
@@ -59,37 +78,97 @@ def test_a_finished_study_is_kept_whole(done, settings):
     assert hashes(folder) == before
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.7, 0.95])
-def test_a_study_killed_at_a_write_goes_on_and_ends_the_same(
-    done, settings, tmp_path, monkeypatch, share
+@pytest.mark.parametrize(
+    ("share", "moment"), [(0.0, "after"), (0.1, "before"), (0.5, "after"), (0.8, "before")]
+)
+def test_a_study_killed_at_a_rename_goes_on_and_ends_the_same(
+    done, settings, tmp_path, share, moment
 ):
-    folder, num_writes = done
-    left = [round(share * num_writes)]
-    original = durable.write_bytes
-
-    def write_bytes(path, content):
-        if left[0] == 0:
-            path.with_name(path.name + ".0.part").write_bytes(content[: len(content) // 2])
-            raise Killed
-        left[0] -= 1
-        original(path, content)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(durable, "write_bytes", write_bytes)
-        patch.setattr("neoresponse.models.checkpoint.write_bytes", write_bytes)
-        with pytest.raises(Killed):
-            run_study(settings, tmp_path / "study")
+    """The process dies at once, as under SIGKILL: nothing is cleaned up."""
+    folder, num_moments = done
+    study = tmp_path / "study.toml"
+    study.write_text(to_toml(settings))
+    words = [study, tmp_path / "study", round(share * num_moments), moment]
+    child = subprocess.run([sys.executable, "-c", DIES, *map(str, words)], check=False, timeout=120)
+    assert child.returncode == 9
     run_study(settings, tmp_path / "study")
     assert hashes(tmp_path / "study") == hashes(folder)
 
 
-def test_a_changed_setting_redoes_just_what_depends_on_it(done, settings, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "redone"),
+    [
+        ({"evaluate": {"confidence": 0.9}}, ["evaluate", "report"]),
+        ({"explain": {"num_patients": 3}}, ["explain se_crosst", "report"]),
+        ({"train": {"epochs": 3}}, [*TRAINING, "report"]),
+        ({"train": {"augment": {"num_variants": 2}}}, ["split", *TRAINING, "report"]),
+        ({"evaluate": {"threshold": "half"}}, [*TRAINING, "report"]),
+    ],
+)
+def test_a_changed_setting_redoes_just_what_depends_on_it(
+    done, settings, tmp_path, changes, redone
+):
     folder = shutil.copytree(done[0], tmp_path / "study")
-    evaluate = settings.evaluate.model_copy(update={"confidence": 0.9})
+    changed = StudySettings.model_validate(merge(settings.model_dump(), changes))
     lines = []
-    run_study(settings.model_copy(update={"evaluate": evaluate}), folder, say=lines.append)
-    redone = [line.partition(":")[0] for line in lines if ": wrote " in line]
-    assert redone == ["evaluate", "report"]
+    run_study(changed, folder, say=lines.append)
+    assert [line.partition(":")[0] for line in lines if ": wrote " in line] == redone
+    whole = tmp_path / "whole"
+    run_study(changed, whole)
+    assert hashes(folder) == hashes(whole)
+
+
+def test_other_pretrained_weights_in_the_same_file_train_again(done, settings, tmp_path):
+    weights = tmp_path / "backbone.safetensors"
+    trained = load_file(done[0] / "runs" / "se_crosst" / "model" / "weights.safetensors")
+    prefix = "pathways.dou_ult.trunk.backbone."
+    backbone = {n.removeprefix(prefix): t for n, t in trained.items() if n.startswith(prefix)}
+    save_file(backbone, weights)
+    changed = StudySettings.model_validate(
+        merge(settings.model_dump(), {"model": {"weights": weights}})
+    )
+    run_study(changed, tmp_path / "study")
+    save_file({name: tensor * 1.01 for name, tensor in backbone.items()}, weights)
+    lines = []
+    run_study(changed, tmp_path / "study", say=lines.append)
+    assert "train se_crosst: wrote runs/se_crosst" in lines
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "check/flow.json",
+        "split/split.json",
+        "prepared/biopsy.npy",
+        "runs/se_crosst/model/manifest.json",
+        "runs/se_crosst/model/weights.safetensors",
+        "runs/se_crosst/clinical_floor.csv",
+        "runs/se_crosst/run.json",
+        "evaluation/metrics.json",
+        "explain/se_crosst/explain.json",
+        "report/report.html",
+    ],
+)
+def test_a_lost_or_emptied_file_is_made_again(done, settings, tmp_path, lost):
+    folder = shutil.copytree(done[0], tmp_path / "study")
+    before = sha256_of(folder / lost)
+    (folder / lost).unlink()
+    run_study(settings, folder)
+    assert sha256_of(folder / lost) == before
+    (folder / lost).write_bytes(b"")
+    run_study(settings, folder)
+    assert sha256_of(folder / lost) == before
+    assert hashes(folder) == hashes(done[0])
+
+
+def test_a_study_inside_its_cohort_is_refused(settings):
+    with pytest.raises(RunError, match="expected a folder apart from"):
+        run_study(settings, settings.cohort / "study")
+
+
+def test_two_processes_do_not_work_in_one_study(done, settings):
+    with only_one(done[0]), pytest.raises(RunError, match="found another process at work"):
+        run_study(settings, done[0])
 
 
 def test_a_changed_image_redoes_what_depends_on_it_and_an_unread_file_does_not(
@@ -114,17 +193,7 @@ def test_a_changed_image_redoes_what_depends_on_it_and_an_unread_file_does_not(
     assert "split" not in redone
 
 
-def test_a_lost_result_is_made_again(done, settings, tmp_path):
-    folder = shutil.copytree(done[0], tmp_path / "study")
-    (folder / "evaluation" / "metrics.json").unlink()
-    lines = []
-    run_study(settings, folder, say=lines.append)
-    redone = [line.partition(":")[0] for line in lines if ": wrote " in line]
-    assert redone == ["evaluate"]
-    assert hashes(folder) == hashes(done[0])
-
-
-def test_no_patient_table_value_or_machine_path_leaks_into_the_ledger(done, phantom):
-    text = (done[0] / "study.json").read_text() + (done[0] / "cohort-files.json").read_text()
-    assert "P0001" not in text
-    assert str(phantom) not in text
+def test_the_record_of_the_cohort_names_no_file_of_it(done, phantom):
+    text = (done[0] / "cohort-files.json").read_text()
+    assert not any(path.name in text for path in (phantom / "cohort").rglob("*"))
+    assert str(phantom) not in text + (done[0] / "study.json").read_text()

@@ -6,17 +6,25 @@ Heavy modules are imported inside a verb, so that `--help` answers at once.
 import json as json_module
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from neoresponse import __version__
+from neoresponse.console import (
+    clear,
+    has_grave_findings,
+    num_left_out,
+    show_findings,
+    show_split,
+    track,
+    wrote,
+)
 from neoresponse.errors import NeoresponseError
 
-T = TypeVar("T")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ANY_PATH = click.Path(path_type=Path)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -93,10 +101,10 @@ def phantom(
         settings.phantom,
         seed=settings.seed,
         num_workers=workers or os.cpu_count() or 1,
-        track=_track,
+        track=track,
         force=force,
     )
-    _wrote(out, f"neoresponse check {out / 'cohort'}")
+    wrote(out, f"neoresponse check {out / 'cohort'}")
 
 
 @main.command()
@@ -111,21 +119,22 @@ def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force
     Exit code 1 where a patient would be left out or nothing can go on.
     """
     from neoresponse.cohort.validate import check_cohort, write_check
-    from neoresponse.durable import new_folder
-    from neoresponse.types import Severity
+    from neoresponse.durable import keep_apart, new_folder
 
-    checked = check_cohort(cohort, need_label=not unlabelled, track=_track)
     if out is not None:
-        with new_folder(out, force=force) as part:
+        keep_apart(out, cohort)
+    checked = check_cohort(cohort, need_label=not unlabelled, track=track)
+    if out is not None:
+        with new_folder(out, mark="flow.json", force=force) as part:
             write_check(part, checked)
     if as_json:
         click.echo(json_module.dumps([asdict(finding) for finding in checked.findings], indent=1))
-    else:
-        _show_findings(checked)
+        sys.exit(has_grave_findings(checked))
+    show_findings(checked)
     if out is not None:
-        _wrote(out, f"neoresponse split {cohort} {out.parent / 'split'}")
-    if any(finding.severity != Severity.NOTE for finding in checked.findings):
-        sys.exit(1)
+        verb, name = ("prepare", "prepared") if unlabelled else ("split", "split")
+        wrote(out, f"neoresponse {verb} {cohort} {out.parent / name}")
+    sys.exit(has_grave_findings(checked))
 
 
 @main.command()
@@ -140,16 +149,17 @@ def split(
     from neoresponse.cohort.split import split_patients, write_split
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
     from neoresponse.config import run_settings
-    from neoresponse.durable import new_folder
+    from neoresponse.durable import keep_apart, new_folder
 
+    keep_apart(out, cohort)
     settings = run_settings(config, changes)
-    checked = check_cohort(cohort, track=_track)
+    checked = check_cohort(cohort, track=track)
     raise_on_stop(checked)
     assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
-    with new_folder(out, force=force) as part:
+    with new_folder(out, mark="split.json", force=force) as part:
         write_split(part, assignments, settings.train.augment, seed=settings.seed)
-    _show_split(out)
-    _wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
+    show_split(out)
+    wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
 
 
 @main.command()
@@ -172,14 +182,18 @@ def prepare(
     """
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
     from neoresponse.config import run_settings
+    from neoresponse.durable import keep_apart
     from neoresponse.preprocess.store import prepare_store
 
+    keep_apart(out, cohort)
     settings = run_settings(config, changes)
-    checked = check_cohort(cohort, need_label=not unlabelled, track=_track)
+    checked = check_cohort(cohort, need_label=not unlabelled, track=track)
     raise_on_stop(checked)
-    store = prepare_store(checked, out, settings.prepare, force=force, track=_track)
-    click.echo(f"{len(store.patients)} patients stored, {_num_left_out(checked)} left out")
-    _wrote(out, f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}")
+    store = prepare_store(checked, out, settings.prepare, force=force, track=track)
+    click.echo(f"{len(store.patients)} patients stored, {num_left_out(checked)} left out")
+    to_train = f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}"
+    to_predict = f"neoresponse predict RUN {out} {out.parent / 'predicted'}"
+    wrote(out, to_predict if unlabelled else to_train)
 
 
 @main.command()
@@ -209,9 +223,9 @@ def train(
     store, assignments = open_store(prepared), read_split(split_folder)
     if force:
         forget_run(out)
-    summary = train_run(store, assignments, settings, out, track=_track)
+    summary = train_run(store, assignments, settings, out, track=track)
     click.echo(f"{summary['num_parameters']:,} parameters, kept epoch {summary['kept_epoch']}")
-    _wrote(out, f"neoresponse predict {out} {prepared}")
+    wrote(out, f"neoresponse predict {out} {prepared}")
 
 
 @main.command()
@@ -228,20 +242,20 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.preprocess.store import open_store
-    from neoresponse.study import predict_new, predict_run
+    from neoresponse.training.outputs import predict_new, predict_run
 
     store = open_store(prepared)
     if out is not None:
-        with new_folder(out, force=force) as part:
-            predict_new(run, store, part, track=_track)
+        with new_folder(out, mark="predictions.csv", force=force) as part:
+            predict_new(run, store, part, track=track)
         explained = out.parent / "explain" / run.name
-        _wrote(out / "predictions.csv", f"neoresponse explain {run} {prepared} {explained}")
+        wrote(out / "predictions.csv", f"neoresponse explain {run} {prepared} {explained}")
         return
     written = run / "predictions.csv"
     if written.exists() and not force:
         raise RunError(f"{written}: expected no file, found one. Add --force to replace it.")
-    predict_run(run, store, track=_track)
-    _wrote(written, f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
+    predict_run(run, store, track=track)
+    wrote(written, f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
 
 
 @main.command()
@@ -260,7 +274,7 @@ def evaluate(
     from neoresponse.config import run_settings
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
-    from neoresponse.study import evaluate_runs
+    from neoresponse.evaluation.evaluate import evaluate_files, write_metrics
 
     settings = run_settings(config, changes)
     files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
@@ -270,9 +284,9 @@ def evaluate(
             f"SOURCE: expected different names, got {sorted(str(p) for p in files)}. "
             "Name each folder or file differently."
         )
-    with new_folder(out, force=force) as part:
-        evaluate_runs(named, part, settings)
-    _wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
+    with new_folder(out, mark="metrics.json", force=force) as part:
+        write_metrics(part, evaluate_files(named, settings.evaluate))
+    wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 
 
 @main.command()
@@ -298,16 +312,18 @@ def explain(
     from neoresponse.config import run_settings
     from neoresponse.durable import new_folder
     from neoresponse.explain.patients import explain_patients, find_patients
-    from neoresponse.models.trained import load_model
     from neoresponse.preprocess.store import open_store
+    from neoresponse.training.outputs import open_run
+    from neoresponse.training.run import is_trained_on
 
     settings = run_settings(config, changes).explain
     store = open_store(prepared)
-    chosen = find_patients(run, store, patients, num_patients=settings.num_patients)
-    with new_folder(out, force=force) as part:
-        tracked = _track(chosen, name="explain")
-        explain_patients(load_model(run), store, tracked, part, stage=settings.stage)
-    _wrote(out, f"neoresponse report {out.parent.parent} {out.parent.parent / 'report'}")
+    is_own = is_trained_on(run, store)
+    chosen = find_patients(run, store, patients, is_own=is_own, num_patients=settings.num_patients)
+    with new_folder(out, mark="explain.json", force=force) as part:
+        tracked = track(chosen, name="explain")
+        explain_patients(open_run(run), store, tracked, part, stage=settings.stage)
+    wrote(out, f"neoresponse report {out.parent.parent} {out.parent.parent / 'report'}")
 
 
 @main.command()
@@ -336,9 +352,9 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) ->
     from neoresponse.study import run_study
 
     settings = study_settings(str(study_file), changes)
-    _clear(out, "study.json", force=force)
-    page = run_study(settings, out, track=_track, say=click.echo)
-    _show_split(out / "split")
+    clear(out, "study.json", force=force)
+    page = run_study(settings, out, track=track, say=click.echo)
+    show_split(out / "split")
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 
@@ -352,9 +368,9 @@ def demo(out: Path, force: bool) -> None:
     """
     from neoresponse.study import run_demo
 
-    _clear(out, "study.json", force=force)
-    page = run_demo(out, track=_track, say=click.echo)
-    _show_split(out / "study" / "split")
+    clear(out, "study.json", force=force)
+    page = run_demo(out, track=track, say=click.echo)
+    show_split(out / "study" / "split")
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 
@@ -373,83 +389,3 @@ def doctor(as_json: bool) -> None:
             click.echo(f"{mark}  {item.name}: {item.found}. {item.remedy}".rstrip())
     if any(item.is_needed and not item.is_fine for item in found):
         sys.exit(1)
-
-
-def _track(items: Iterable[T], *, name: str, total: int | None = None) -> Iterator[T]:
-    """A progress bar with time left, on the error stream."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    is_hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
-        yield from progress.track(items, description=name, total=total)
-
-
-def _wrote(path: Path, next_command: str) -> None:
-    """Say what was written, and what comes next."""
-    click.echo(f"Wrote {path}\nNext: {next_command}")
-
-
-def _clear(folder: Path, mark: str, *, force: bool) -> None:
-    """Remove an old study where asked; refuse a folder that holds something else."""
-    import shutil
-
-    from neoresponse.errors import RunError
-
-    # A process killed at its very first write leaves nothing but a part of the mark.
-    others = [p for p in folder.glob("*") if not p.name.endswith(".part")]
-    if others and not (folder / mark).exists():
-        raise RunError(
-            f"{folder}: expected a new folder or one with a study in it, found other files. "
-            "Name another folder."
-        )
-    if force:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _show_findings(checked: Any) -> None:  # noqa: ANN401 (CheckedCohort, imported late)
-    """All findings, the gravest first, then the count."""
-    for severity in ("stop", "exclude", "note"):
-        for finding in checked.findings:
-            if finding.severity == severity:
-                click.echo(
-                    f"{severity:8} {finding.patient_id or '-'} {finding.where}: {finding.message}"
-                )
-    click.echo(f"{len(checked.patients)} patients pass, {_num_left_out(checked)} left out")
-
-
-def _num_left_out(checked: Any) -> int:  # noqa: ANN401 (CheckedCohort, imported late)
-    """Rows of the table that are not among the accepted patients."""
-    return int(checked.num_rows) - len(checked.patients)
-
-
-def _show_split(folder: Path) -> None:
-    """Patients per part, and training samples."""
-    from neoresponse.durable import read_json
-
-    content = read_json(folder / "split.json", schema="neoresponse.split/1")
-    for name in ("train", "validation", "TC1", "TC2"):
-        count = content["counts"][name]
-        num_residual = count["num_patients"] - count["num_pcr"]
-        click.echo(f"{name} {count['num_patients']} ({count['num_pcr']}/{num_residual})")
-    samples = content["samples"]
-    click.echo(
-        f"training samples: {samples['balanced']} balanced, {samples['augmented']} augmented, "
-        f"{samples['with_ultrasound_versions']:,} with ultrasound versions"
-    )

@@ -16,7 +16,9 @@ S = TypeVar("S", bound="Settings")
 class Settings(BaseModel):
     """A section of a settings file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class PhantomSettings(Settings):
@@ -101,6 +103,8 @@ class ModelSettings(Settings):
     """Image pathways: biopsy + US-0, US-0 + US-1, or one image alone."""
     clinical: bool = True
     """Whether the four clinical variables join at the head."""
+    size: Literal["T", "S", "B", "L"] | None = None
+    """A published CrossFormer size, in place of `embed_dim`, `depths` and `num_heads`."""
     embed_dim: int = Field(64, ge=8)
     """Width of the first CrossFormer stage; doubled at each further stage."""
     depths: tuple[int, int, int, int] = (1, 1, 8, 6)
@@ -119,14 +123,60 @@ class ModelSettings(Settings):
     """Squeeze-and-excitation in each cross-scale embedding."""
     se_ratio: int = Field(16, ge=1)
     """Reduction of the squeeze-and-excitation bottleneck."""
+    se_place: Literal["after_concat", "per_scale", "after_norm", "joint"] = "after_concat"
+    """Excitation of all scales together, of each alone, after the norm, or of both streams."""
+    dou_ult: Literal["coherence", "late_difference", "merge_after_stage_1"] = "coherence"
+    """How time points meet: coherence module, [v0, v1, v1 - v0] at the neck, or one early map."""
     coherence_stages: tuple[Literal[1, 2, 3, 4], ...] = (1, 2)
     """Stages after which the ultrasound coherence module shares features between time points."""
     neck_dim: int = Field(8, ge=1)
     """Features that each pathway hands to the fusion."""
+    neck: Literal["joint", "per_image"] = "joint"
+    """One layer over all images of a pathway, or one per image with an equal share of features."""
     share_ultrasound_trunk: bool = False
     """One trunk for ultrasound in both pathways: 11 trunk passes per patient, not 12."""
     weights: Path | None = None
     """Local file with pretrained backbone weights (safetensors), or none."""
+    pretrained: bool = False
+    """Fetch a timm backbone's published weights (safetensors) from the Hugging Face hub."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_size(cls, content: Any) -> Any:  # noqa: ANN401 (whatever was given)
+        sizes = {  # a test holds these against the network's own table
+            "T": (64, (1, 1, 8, 6), (2, 4, 8, 16)),
+            "S": (96, (2, 2, 6, 2), (3, 6, 12, 24)),
+            "B": (96, (2, 2, 18, 2), (3, 6, 12, 24)),
+            "L": (128, (2, 2, 18, 2), (4, 8, 16, 32)),
+        }
+        name = content.get("size") if isinstance(content, dict) else None
+        if not isinstance(name, str) or name not in sizes:
+            return content
+        of_size = dict(zip(("embed_dim", "depths", "num_heads"), sizes[name], strict=True))
+        for key, value in of_size.items():
+            given = content.get(key, value)
+            given = tuple(given) if isinstance(given, list) else given
+            # Files spell out defaults; anything else is a wish that the size cannot meet.
+            if given not in (value, cls.model_fields[key].default):
+                raise ValueError(f"size {name!r} means {key} {value}, got {given}; leave one out")
+        return {**content, **of_size}
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        pathways = set(self.pathways)
+        if self.neck == "per_image" and pathways & {"patho_ult", "dou_ult"}:
+            if self.neck_dim % 2:
+                raise ValueError(f"neck per_image needs an even neck_dim, got {self.neck_dim}")
+            if "dou_ult" in pathways and self.dou_ult != "coherence":
+                raise ValueError(f"neck per_image has no place for dou_ult {self.dou_ult}")
+        if self.share_ultrasound_trunk and {"patho_ult", "dou_ult"} <= pathways:
+            if self.dou_ult == "merge_after_stage_1":
+                raise ValueError("dou_ult merge_after_stage_1 leaves no US-0 vector to be shared")
+            if self.se and self.se_place == "joint":
+                raise ValueError("se_place joint needs both trunks in patho_ult, not a shared one")
+        if self.weights is not None and self.pretrained:
+            raise ValueError("weights and pretrained exclude each other; leave one out")
+        return self
 
     @model_validator(mode="after")
     def _has_an_input(self) -> Self:
@@ -151,7 +201,11 @@ class TrainSettings(Settings):
     learning_rate: float = Field(1e-3, gt=0)
     """Constant learning rate of Adam."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the forward pass."""
+    """Number format of the forward pass in training and validation."""
+    compile: bool = False
+    """Let torch compile the network before training; for a GPU. It needs a C++ compiler."""
+    checkpoint_activations: bool = False
+    """Make CrossFormer's activations again in the backward pass: less memory, a third more time."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes a GPU where one is."""
     num_threads: int | None = Field(None, ge=1)
@@ -285,7 +339,7 @@ def load_section(source: str | None, changes: tuple[str, ...] = ()) -> Section:
         content = _read_toml(path)
         base = content.pop("base", None)
         if base is not None:
-            content = _lay_over(load_section(str(base)), content)
+            content = _lay_over(_load_base(path, str(base)), content)
     for change in changes:
         content = merge(content, _parse_change(change))
     return content
@@ -336,6 +390,19 @@ def _say(problem: Any) -> str:  # noqa: ANN401 (pydantic's error record)
         return f"{key}: expected a value, got none"
     text = problem["msg"].removeprefix("Value error, ")
     return f"{key}: {text}, got {problem['input']!r}" if key != "settings" else text
+
+
+def _load_base(path: Path, base: str) -> Section:
+    """What a file starts from: a named configuration, or a file that starts from none itself."""
+    if Path(base).suffix != ".toml":
+        return load_section(base)
+    content = _read_toml(path.parent / base)
+    if "base" in content:
+        raise ConfigError(
+            f"{path.parent / base}: expected a file without base, got {content['base']!r}. "
+            "A base starts from nothing else."
+        )
+    return content
 
 
 def _lay_over(base: Section, content: Section) -> Section:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NEEDED_FREE_BYTES = 10 * 2**30
+NEEDED_MEMORY_BYTES = 4 * 2**30
 PACKAGES = ("numpy", "torch", "pydicom", "openslide-python", "openslide-bin", "tifffile", "pandas")
 EXTRAS = {"baselines": "timm"}
 
@@ -44,6 +45,7 @@ def diagnose(folder: Path) -> list[Diagnosis]:
         *(_extra(extra, package) for extra, package in EXTRAS.items()),
         _gpu(),
         Diagnosis("processor cores", is_fine=True, found=str(os.cpu_count() or 1)),
+        *_memory(),
         _disk(folder),
     ]
 
@@ -77,6 +79,19 @@ def _gpu() -> Diagnosis:
     has_driver = shutil.which("nvidia-smi") is not None
     found = "NVIDIA driver present" if has_driver else "none, the processor is used"
     return Diagnosis("GPU", is_fine=True, found=found, is_needed=False)
+
+
+def _memory() -> list[Diagnosis]:
+    """Memory of the machine, or nothing where the system does not say."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return []
+    if total <= 0:
+        return []
+    is_fine = total >= NEEDED_MEMORY_BYTES
+    remedy = "" if is_fine else "Use a machine with 4 GiB or smaller images (prepare.image_px)."
+    return [Diagnosis("memory", is_fine, f"{total / 2**30:.1f} GiB", remedy, is_needed=False)]
 
 
 def _disk(folder: Path) -> Diagnosis:

@@ -10,10 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from neoresponse.errors import NeoresponseError, RunError
 
 _PART = ".part"
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_LOCK = ".lock"
+_CANNOT_WRITE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL),
+}
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -86,28 +92,24 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
     """Fill a folder that appears only when it is complete.
 
     Args:
         path: the folder to make.
-        force: replace a folder that is there.
+        mark: a file or folder that it will hold; only a folder that holds it is ever replaced.
+        force: replace an older folder of the same kind.
 
     Yields:
         A temporary folder beside `path`; renamed to `path` at the end, removed on an error.
 
     Raises:
-        RunError: the folder exists and is not empty, and `force` is off.
+        RunError: the folder cannot be made, or holds files and may not be replaced.
     """
-    if path.exists() and not path.is_dir():
-        raise RunError(f"{path}: expected a folder, found a file. Name another folder.")
-    if path.exists() and any(path.iterdir()) and not force:
-        raise RunError(
-            f"{path}: expected a new folder, found one with files in it. "
-            "Name another folder or add --force to replace it."
-        )
+    path = path.absolute()
     part = path.with_name(f"{path.name}{_PART}")
     try:
+        refuse_to_replace(path, mark=mark, force=force)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         yield part
@@ -117,6 +119,64 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
             raise _write_error(path.parent, 0, error) from error
         raise
+
+
+def refuse_to_replace(path: Path, *, mark: str, force: bool) -> None:
+    """Stop where something stands that may not be replaced.
+
+    Raises:
+        RunError: a file stands there, or a folder with files that `force` may not replace because
+            it is off or because the folder lacks the mark.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: expected a folder, found a file. Name another folder.")
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not force:
+        raise RunError(
+            f"{path}: expected a new folder, found one with files in it. "
+            "Name another folder or add --force to replace it."
+        )
+    if not (path / mark).exists():
+        raise RunError(
+            f"{path}: expected a folder that this command made (with {mark} in it), found other "
+            "files. They are not replaced: name another folder."
+        )
+
+
+def keep_apart(out: Path, source: Path) -> None:
+    """Stop where an output would lie in an input, or an input in an output.
+
+    Raises:
+        RunError: one of the two folders holds the other, or both are the same.
+    """
+    ours, theirs = out.resolve(), source.resolve()
+    if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
+        raise RunError(
+            f"{out}: expected a folder apart from {source}, which is only read. "
+            "Name another folder."
+        )
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process; a process that dies lets it go.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(
+            f"{folder}: expected to work here alone, found another process at work. "
+            "Wait for it or name another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _replace_folder(part: Path, path: Path) -> None:

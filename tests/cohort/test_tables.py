@@ -102,6 +102,9 @@ def test_a_sheet_is_chosen_by_name(shared):
         (HEADER + "P1,30,5,0\n", {}, r"row 2: expected 3 cells as in the header, got 4"),
         (HEADER + "P1,30\n", {}, r"row 2: expected 3 cells as in the header, got 2"),
         (HEADER + "P1,30,0\n", {"encoding": "klingon"}, "expected a known text encoding"),
+        (HEADER + "P1,30,0\n", {"encoding": "utf\0"}, r"a known text encoding, got 'utf\\x00'"),
+        (HEADER + "P1,30,0\n", {"separator": "\n"}, "expected a separator of one character"),
+        (HEADER + "P1,30,0\n", {"separator": "\0"}, "expected a separator of one character"),
         (HEADER + "P1,30,0\n", {"separator": "::"}, "expected a separator of one character"),
         (b"\x00\x01\x02", {}, "got binary data"),
         (b"\xd0\xcf\x11\xe0 old excel", {}, r"got an old \.xls"),
@@ -114,6 +117,14 @@ def test_a_broken_table_is_refused_in_one_sentence(write, content, section, word
     with pytest.raises(TableError, match=words) as caught:
         read(write(content), **section)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["t\0.csv", "loop.csv", "x" * 5000])
+def test_a_table_path_that_cannot_be_is_refused(write, file):
+    folder = write(HEADER + "P1,30,0\n")
+    (folder / "loop.csv").symlink_to(folder / "loop.csv")
+    with pytest.raises(TableError, match=r"table\.file: expected a readable file, got: "):
+        read(folder, file)
 
 
 def test_a_table_outside_the_cohort_folder_is_refused(write):

@@ -6,92 +6,13 @@ import shutil
 from collections import Counter
 
 import numpy as np
-import pydicom
 import pytest
 from PIL import Image
-from pydicom.dataset import FileMetaDataset
 
 from neoresponse.cohort import check_cohort, load_cohort_file, raise_on_stop, write_check
+from neoresponse.cohort.dictionary import FILE_COLUMNS
 from neoresponse.errors import CohortError, TableError
 from neoresponse.types import Modality, Severity
-
-WORDS = ("patient_id", "pcr", "focality", "er", "ki67_percent", "us_0", "us_0_roi", "us_1")
-WORDS = (*WORDS, "us_1_roi", "slide", "slide_roi")
-TOML = """\
-schema = "neoresponse.cohort/1"
-name = "By hand"
-[table]
-file = "table.csv"
-[ultrasound]
-spacing_mm = 0.1
-[slide]
-mpp = 0.5
-[codes.er]
-pos = "positive"
-[columns]
-"""
-OUTLINE = '{"type": "Polygon", "coordinates": [[[20, 20], [60, 20], [60, 60], [20, 60]]]}'
-
-
-class Cohort:
-    """A folder of four good patients; a test spoils one thing and checks."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.toml = TOML + "".join(f'{word} = "{word.upper()}"\n' for word in WORDS)
-        rng = np.random.default_rng(1)
-        self.rows = {}
-        for number, label in enumerate("0101", start=1):
-            name = f"P{number}"
-            for kind in ("us_0", "us_1", "slide"):
-                pixels = rng.integers(0, 256, (80, 100), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / f"{name}_{kind}.png")
-            (folder / f"{name}.json").write_text(OUTLINE)
-            self.rows[name] = {
-                "patient_id": name,
-                "pcr": label,
-                "focality": "unifocal",
-                "er": "pos",
-                "ki67_percent": "30",
-                **{kind: f"{name}_{kind}.png" for kind in ("us_0", "us_1", "slide")},
-                **{f"{kind}_roi": f"{name}.json" for kind in ("us_0", "us_1", "slide")},
-            }
-
-    def put(self, name, **cells):
-        self.rows[name] = {**self.rows[name], **cells}
-        return self
-
-    def check(self, **options):
-        lines = [",".join(word.upper() for word in WORDS)]
-        lines += [",".join(f'"{row[word]}"' for word in WORDS) for row in self.rows.values()]
-        (self.folder / "table.csv").write_text("\n".join(lines) + "\n")
-        (self.folder / "cohort.toml").write_text(self.toml)
-        return check_cohort(self.folder, **options)
-
-    def write_dicom(self, path, **elements):
-        dataset = pydicom.Dataset()
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-        dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.6.1"
-        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-        dataset.Modality, dataset.PhotometricInterpretation = "US", "MONOCHROME2"
-        dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 80, 100, 1
-        dataset.BitsAllocated = dataset.BitsStored = 8
-        dataset.HighBit, dataset.PixelRepresentation = 7, 0
-        seed = len(list(self.folder.iterdir()))
-        pixels = np.random.default_rng(seed).integers(0, 256, (80, 100), dtype=np.uint8)
-        dataset.PixelData = pixels.tobytes()
-        for keyword, value in elements.items():
-            setattr(dataset, keyword, value)
-        dataset["PixelData"].VR = "OW"
-        dataset.save_as(self.folder / path, enforce_file_format=True)
-
-
-@pytest.fixture
-def cohort(tmp_path):
-    folder = tmp_path / "cohort"
-    folder.mkdir()
-    return Cohort(folder)
 
 
 def names(checked):
@@ -117,6 +38,7 @@ def test_a_good_cohort_passes_without_a_stop_or_an_exclusion(cohort):
     raise_on_stop(checked)
 
 
+OUTLINES = ("us_0_roi", "us_1_roi", "slide_roi")
 EXCLUSIONS = [
     ({"patient_id": "Zoë Smith"}, "patient_id", "expected up to 64 letters, digits"),
     ({"patient_id": "../x"}, "patient_id", "expected up to 64 letters, digits"),
@@ -128,20 +50,25 @@ EXCLUSIONS = [
     ({"ki67_percent": "-1"}, "ki67_percent", "got '-1'"),
     ({"ki67_percent": "30,5"}, "ki67_percent", r"with decimal mark '\.', got '30,5'"),
     ({"ki67_percent": "1e1"}, "ki67_percent", "got '1e1'"),
-    ({"us_0": "absent.png"}, "us_0", "expected a file, found none at 'absent.png'"),
+    ({"ki67_percent": "inf"}, "ki67_percent", "expected a number from 0 to 100 .*, got 'inf'"),
+    ({"us_0": "absent.png"}, "us_0", "column 'US_0': expected a file, found none"),
     ({"us_0": "../outside.png"}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "/etc/hostname"}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "C:\\us\\a.png"}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "link.png"}, "us_0", "expected a path inside the cohort folder"),
-    ({"us_0": "x" * 5000}, "us_0", "expected a readable file, got File name too long"),
+    ({"us_0": "x" * 5000}, "us_0", "expected a readable file, got: File name too long"),
     ({"us_0": "."}, "us_0", "expected a file, found none"),
-    ({"us_0": "broken.png"}, "us_0", "broken.png: expected a whole image"),
-    ({"us_0": "flat.png"}, "us_0", "flat.png: expected a picture, got one flat grey"),
+    ({"us_0": "loop.png"}, "us_0", "expected a readable file, got: an impossible path"),
+    ({"us_0": "broken.png"}, "us_0", "P2, row 3, column 'US_0': expected a whole image"),
+    ({"us_0": "flat.png"}, "us_0", "column 'US_0': expected a picture, got one flat grey"),
     ({"us_0_roi": ""}, "us_0_roi", "expected the outline of the lesion, got none"),
     ({"us_0_roi": "far.json"}, "us_0_roi", "expected an outline inside its image of 100 x 80"),
     ({"us_0_roi": "tiny.json"}, "us_0_roi", "expected a lesion of at least 10 pixels, got 6.0"),
     ({"us_1_roi": "mask.png"}, "us_1_roi", "expected a mask of 100 x 80 .*, got 50 x 50"),
-    ({"slide": "broken.png"}, "slide", "broken.png: expected a whole image"),
+    *(({word: "absent.json"}, word, "expected a file, found none") for word in OUTLINES),
+    *(({word: "../outside.png"}, word, "a path inside the cohort") for word in OUTLINES),
+    *(({word: "broken.json"}, word, f"{word.upper()}': expected whole JSON") for word in OUTLINES),
+    ({"slide": "broken.png"}, "slide", "column 'SLIDE': expected a whole image"),
     ({"slide_roi": "far.json"}, "slide_roi", "expected an outline inside its image"),
     ({"slide_roi": "tiny.json"}, "slide_roi", "expected a region of at least 32 pixels a side"),
 ]
@@ -149,13 +76,15 @@ EXCLUSIONS = [
 
 @pytest.mark.parametrize(("cells", "where", "words"), EXCLUSIONS)
 def test_one_bad_cell_leaves_out_its_patient_in_one_sentence(cohort, cells, where, words):
-    folder = cohort.folder
+    folder, outline = cohort.folder, (cohort.folder / "P1.json").read_text()
     Image.new("L", (64, 64)).save(folder / "flat.png")
     shutil.copy(folder / "P1_us_0.png", folder.parent / "outside.png")
     (folder / "link.png").symlink_to(folder.parent / "outside.png")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    (folder / "broken.json").write_text(outline[:30])
     (folder / "broken.png").write_bytes((folder / "P1_us_0.png").read_bytes()[:3000])
-    (folder / "far.json").write_text(OUTLINE.replace("60", "160"))
-    (folder / "tiny.json").write_text(OUTLINE.replace("60", "26"))
+    (folder / "far.json").write_text(outline.replace("60", "160"))
+    (folder / "tiny.json").write_text(outline.replace("60", "26"))
     mask = np.zeros((50, 50), dtype=np.uint8)
     mask[10:40, 10:40] = 255
     Image.fromarray(mask).save(folder / "mask.png")
@@ -165,6 +94,10 @@ def test_one_bad_cell_leaves_out_its_patient_in_one_sentence(cohort, cells, wher
     assert names(checked) == ["P1", "P3", "P4"]
     assert finding.message.startswith(("P2, row 3", "row 3"))
     assert str(folder) not in finding.message
+    told = [
+        cells.get(kind) for kind in ("patient_id", *FILE_COLUMNS) if len(cells.get(kind, "")) > 1
+    ]
+    assert not [text for text in told if text in finding.message]
     assert "\n" not in finding.message
     assert re.search(words, finding.message), finding.message
 
@@ -188,8 +121,9 @@ def test_what_someone_should_look_at_is_noted_and_the_patient_stays(cohort, cell
     assert words in messages[0]
 
 
-def test_a_missing_clinical_value_has_no_entry(cohort):
-    checked = cohort.put("P2", ki67_percent="?").check()
+@pytest.mark.parametrize("text", ["?", "nan", "NaN", ""])
+def test_a_missing_clinical_value_has_no_entry(cohort, text):
+    checked = cohort.put("P2", ki67_percent=text).check()
     assert checked.patients[1].clinical == {"er": "positive"}
 
 
@@ -225,7 +159,7 @@ def test_one_frame_for_both_time_points_leaves_out_the_patient(cohort):
 
 
 def test_a_patient_without_image_and_clinical_value_is_left_out(cohort):
-    empty = dict.fromkeys(WORDS[3:], "")
+    empty = dict.fromkeys(("er", "ki67_percent", *FILE_COLUMNS), "")
     finding = only(cohort.put("P2", **empty).check(), Severity.EXCLUDE)
     assert finding.where == "clinical"
     assert "expected an image or a clinical value, got none" in finding.message
@@ -306,6 +240,10 @@ def test_a_broken_table_stops(cohort):
         ('er = "ER"', 'er = "PCR"', "expected a column of its own for pcr"),
         ('name = "By hand"', 'name = "x"\nnmae = "y"', "nmae"),
         ("[table]", "[table", "expected TOML"),
+        ("spacing_mm = 0.1", "spacing_mm = inf", "ultrasound.spacing_mm: .*finite number"),
+        ("spacing_mm = 0.1", "spacing_mm = nan", "ultrasound.spacing_mm: .*finite number"),
+        ("mpp = 0.5", "mpp = inf", "slide.mpp: .*finite number"),
+        ('er = "ER"', f"er = {'[' * 5000}", "expected TOML"),
     ],
 )
 def test_a_wrong_cohort_file_is_refused_with_its_key(cohort, old, new, words):

@@ -7,7 +7,8 @@ from neoresponse.explain.gradcam import grad_cam
 from neoresponse.models.backbone import Backbone
 from neoresponse.models.build import build_model
 from neoresponse.models.fusion import ConcatFusion
-from neoresponse.models.pathway import Neck, SeparatePathway, Trunk
+from neoresponse.models.neck import Neck
+from neoresponse.models.pathway import SeparatePathway, Trunk
 from neoresponse.models.se_crosst import SECrossT
 
 SIDE = 32

@@ -12,10 +12,12 @@ from neoresponse.models.attention import (
     ungroup_tokens,
 )
 
+CPU = torch.device("cpu")
+
 
 @pytest.mark.parametrize("group", [1, 2, 4, 7])
 def test_relative_rows_equal_a_double_loop(group):
-    rows, offsets = relative_rows(group), position_offsets(group)
+    rows, offsets = relative_rows(CPU, group), position_offsets(CPU, group)
     for query in range(group * group):
         for key in range(group * group):
             dy = query // group - key // group
@@ -43,7 +45,7 @@ def test_groups_equal_a_double_loop(group, interval):
 
 
 def test_padded_keys_are_those_below_and_right_of_the_map():
-    hidden = padded_keys(3, 5, group=2, interval=1)
+    hidden = padded_keys(CPU, (3, 5), 2, 1)
     whole = ungroup_tokens(hidden[None, :, :, None].float(), sides=(4, 6), group=2, interval=1)
     expected = torch.ones(4, 6)
     expected[:3, :5] = 0
@@ -66,8 +68,8 @@ def plain_attention(attention, grid):
     padded = pad(grid, (0, 0, 0, extra, 0, extra))
     groups = group_tokens(attention.qkv(padded), group=group, interval=interval)
     query, key, value = groups.unflatten(-1, (3, attention.num_heads, -1)).unbind(3)
-    table = attention.pos(group)[relative_rows(group)]
-    hidden = padded_keys(side, side, group=group, interval=interval)
+    table = attention.pos(group)[relative_rows(CPU, group)]
+    hidden = padded_keys(CPU, (side, side), group, interval)
     heads = []
     for head in range(attention.num_heads):
         scores = query[:, :, :, head] @ key[:, :, :, head].transpose(-1, -2)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from neoresponse.cohort.validate import check_cohort
 from neoresponse.durable import sha256_of
-from neoresponse.errors import RunError
+from neoresponse.errors import CohortError, RunError
 from neoresponse.preprocess.slide import cut_patches
 from neoresponse.preprocess.store import open_store, prepare_store
 from neoresponse.types import Modality
@@ -126,3 +126,36 @@ def test_a_store_of_another_version_is_refused(store, tmp_path):
 def test_the_truth_is_never_read(phantom, tmp_path, tiny):
     cohort = shutil.copytree(phantom / "cohort", tmp_path / "alone")
     assert len(check_cohort(cohort).patients) == tiny.phantom.num_patients
+
+
+def test_a_patient_without_any_image_is_stored_again_and_again(checked, tiny, tmp_path):
+    bare = dataclasses.replace(checked.patients[0], us_0=None, us_1=None, biopsy=None)
+    only = dataclasses.replace(checked, patients=(bare, checked.patients[1]))
+    two = dataclasses.replace(checked, patients=checked.patients[1:2])
+    prepare_store(two, tmp_path / "prepared", tiny.prepare)
+    made = prepare_store(only, tmp_path / "prepared", tiny.prepare, force=True)
+    assert made.patients[0].available == (Modality.CLINICAL,)
+    again = prepare_store(only, tmp_path / "prepared", tiny.prepare, force=True)
+    assert again.manifest == made.manifest
+
+
+def test_a_damaged_row_is_cut_again_and_not_copied(store, checked, tiny, tmp_path):
+    out = shutil.copytree(store.folder, tmp_path / "prepared")
+    array = np.load(out / "us_0.npy")
+    array[2] = 255 - array[2]
+    np.save(out / "us_0.npy", array)
+    again = prepare_store(checked, out, tiny.prepare, force=True)
+    for name in ("manifest.json", "us_0.npy"):
+        assert sha256_of(again.folder / name) == sha256_of(store.folder / name)
+
+
+def test_a_file_that_changed_after_the_check_names_its_patient(checked, tiny, tmp_path):
+    broken = tmp_path / "gone.dcm"
+    broken.write_bytes(b"nothing")
+    first = checked.patients[0]
+    patient = dataclasses.replace(first, us_0=dataclasses.replace(first.us_0, path=broken))
+    with pytest.raises(CohortError, match=rf"^{first.patient_id}: .*expected"):
+        prepare_store(
+            dataclasses.replace(checked, patients=(patient,)), tmp_path / "out", tiny.prepare
+        )
+    assert not (tmp_path / "out").exists()

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from neoresponse.errors import ImageError
 from neoresponse.preprocess.ultrasound import (
     Window,
     crop_frame,
@@ -79,6 +78,7 @@ def test_crop_at_its_own_scale_gives_the_very_pixels():
     np.testing.assert_array_equal(cropped, pixels[34:66, 44:76])
 
 
-def test_a_window_of_a_few_pixels_is_refused():
-    with pytest.raises(ImageError, match=r"expected a window of at least 16 pixels, got 4\.0"):
-        crop_frame(frame(), Window((50, 50), 4, False), image_px=32)
+def test_a_window_around_a_tiny_lesion_is_sixteen_pixels_wide():
+    window = lesion_window(frame(), square(100, 50, 4), margin_ratio=0)
+    assert window.centre == (102, 52)
+    assert window_box(frame(), window).width == pytest.approx(16)

@@ -105,7 +105,7 @@ class StudyMaker:
         for run in runs:
             (folder / run).mkdir(parents=True)
             patients = [self._explained(folder / run, number) for number in range(2)]
-            content = {"schema": "neoresponse.explain/1", "run": run, "stage": 3}
+            content = {"schema": "neoresponse.explain/1", "stage": 3}
             content |= {"is_simulated": words["is_simulated"], "patients": patients}
             write_json(folder / run / "explain.json", content)
 
@@ -119,10 +119,8 @@ class StudyMaker:
             "cohort": "TC1",
             "label": 1 - number,
             "probability": 0.75 - 0.5 * number,
-            "images": [
-                {"input": name, "file": f"{patient_id}_{name}.png", "share": 0.25}
-                for name in inputs
-            ],
+            "toward": ("pcr", "residual")[number],
+            "images": [{"input": name, "file": f"{patient_id}_{name}.png"} for name in inputs],
         }
 
 

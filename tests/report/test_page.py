@@ -221,3 +221,48 @@ def test_predictions_of_the_floor_alone_make_a_report(make_study, tmp_path):
     work = make_study(runs=())
     page = write_report(work, tmp_path / "report").read_text()
     assert "There is nothing to compare" in page
+
+
+def test_each_row_of_heat_maps_says_what_its_heat_speaks_for(page):
+    text = Reader(page).text
+    assert "Probability of pCR: 0.750 Heat: what speaks for pCR" in text
+    assert "Probability of pCR: 0.250 Heat: what speaks for residual disease" in text
+
+
+def test_a_row_of_heat_maps_without_direction_says_none(make_study, tmp_path):
+    work = make_study(without=("runs", "evaluation"))
+    path = work / "explain" / "se_crosst" / "explain.json"
+    content = json.loads(path.read_text())
+    for patient in content["patients"]:
+        del patient["toward"]
+    path.write_text(json.dumps(content))
+    page = write_report(work, tmp_path / "report").read_text()
+    assert "Probability of pCR: 0.750" in Reader(page).text
+    assert "what speaks for" not in Reader(page).text
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        ("check/flow.json", "num_rows", None),
+        ("check/flow.json", "counts", {"unifocal": {"pcr": 1}}),
+        ("check/flow.json", "reasons", 7),
+        ("split/split.json", "counts", {"train": {"num_patients": "ten", "num_pcr": 1}}),
+        ("runs/se_crosst/run.json", "num_parameters", None),
+        ("runs/se_crosst/run.json", "num_parameters", "many"),
+        ("evaluation/metrics.json", "runs", None),
+        ("evaluation/metrics.json", "comparisons", [{}]),
+        ("explain/se_crosst/explain.json", "patients", None),
+        ("explain/se_crosst/explain.json", "patients", [{"patient_id": "P1"}]),
+    ],
+)
+def test_a_mangled_part_is_refused_in_one_sentence(make_study, tmp_path, file, key, value):
+    work = make_study()
+    content = json.loads((work / file).read_text())
+    content[key] = value
+    if value is None:
+        del content[key]
+    (work / file).write_text(json.dumps(content))
+    with pytest.raises(RunError, match="expected the files of a study as they were written"):
+        write_report(work, tmp_path / "report")
+    assert not (tmp_path / "report").exists()

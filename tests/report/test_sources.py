@@ -1,8 +1,12 @@
+import json
+
 import pytest
 
+import neoresponse.explain.patients
+import neoresponse.training.run
 from neoresponse.config import CLINICAL_FLOOR
 from neoresponse.errors import RunError
-from neoresponse.report.sources import read_epochs, read_study
+from neoresponse.report.sources import EXPLAIN_SCHEMA, RUN_SCHEMA, read_epochs, read_study
 
 HEADER = "epoch,train_loss,validation_loss,validation_accuracy,validation_auc,is_kept\n"
 
@@ -35,3 +39,23 @@ def test_another_schema_is_refused(make_study):
     (work / "check" / "flow.json").write_text('{"schema": "neoresponse.flow/9"}')
     with pytest.raises(RunError, match=r"expected schema 'neoresponse\.flow/1'"):
         read_study(work)
+
+
+def test_a_run_that_left_the_study_is_not_read(make_study):
+    work = make_study(runs=("se_crosst", "old"))
+    metrics = json.loads((work / "evaluation" / "metrics.json").read_text())
+    del metrics["runs"]["old"]
+    metrics["comparisons"] = [c for c in metrics["comparisons"] if c["run"] != "old"]
+    (work / "evaluation" / "metrics.json").write_text(json.dumps(metrics))
+    study = read_study(work)
+    assert [*study.runs] == [*study.epochs] == [*study.maps] == ["se_crosst"]
+
+
+def test_without_an_evaluation_every_run_is_read(make_study):
+    study = read_study(make_study(runs=("a", "b"), without=("evaluation",)))
+    assert [*study.runs] == [*study.epochs] == [*study.maps] == ["a", "b"]
+
+
+def test_schemas_that_cannot_be_imported_without_torch_are_those_written():
+    assert neoresponse.training.run.SCHEMA == RUN_SCHEMA
+    assert neoresponse.explain.patients.SCHEMA == EXPLAIN_SCHEMA

@@ -1,19 +1,24 @@
 import csv
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from neoresponse.config import run_settings
 from neoresponse.data.predictions import read_predictions
 from neoresponse.durable import sha256_of
 from neoresponse.errors import ConfigError, RunError
+from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.trained import load_model
-from neoresponse.study import predict_run
+from neoresponse.preprocess.store import Store, prepare_store
 from neoresponse.training import loop
-from neoresponse.training.run import train_run
+from neoresponse.training.floor import clinical_floor
+from neoresponse.training.outputs import predict_run
+from neoresponse.training.run import forget_run, train_run
 
 FILES = ("metrics.csv", "samples.csv", "model/weights.safetensors", "model/model.json", "run.json")
 
@@ -197,3 +202,45 @@ def test_adam_goes_on_exactly_where_it_stopped(tmp_path):
     step(first, optimiser)
     step(second, resumed)
     assert torch.equal(first.weight, second.weight)
+
+
+def test_a_folder_that_is_no_run_is_never_thrown_away(tmp_path):
+    (tmp_path / "precious.txt").write_text("keep")
+    with pytest.raises(RunError, match="expected a run folder"):
+        forget_run(tmp_path)
+    assert (tmp_path / "precious.txt").exists()
+
+
+def test_a_run_killed_at_its_very_first_write_can_be_started(store, assignments, tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml.77.part").write_text("half")
+    train_run(store, assignments, tiny, tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").exists()
+
+
+def test_another_store_is_not_taken_for_the_runs_own(run, checked, tiny, tmp_path):
+    fewer = dataclasses.replace(checked, patients=checked.patients[:-1])
+    other = prepare_store(fewer, tmp_path / "prepared", tiny.prepare)
+    with pytest.raises(RunError, match=r"expected the store that .* was trained on"):
+        predict_run(run, other)
+
+
+def test_a_bundle_whose_parts_do_not_fit_is_refused_in_one_sentence(run, tmp_path):
+    card = json.loads((run / "model" / "model.json").read_text())
+    for number, change in enumerate(({"architecture": {"embed_dim": 32}}, {"architecture": 1})):
+        weights = load_file(run / "model" / "weights.safetensors")
+        save_bundle(tmp_path / str(number), weights, {**card, **change})
+        with pytest.raises(RunError, match=r"expected weights that fit the network of model\.json"):
+            load_model(tmp_path / str(number))
+
+
+def test_the_clinical_floor_sees_missing_as_missing(store, assignments):
+    """With a value gone in training, patients who lack it get a coefficient of their own."""
+    manifest = json.loads(json.dumps(store.manifest))
+    for record in manifest["patients"][::2]:
+        record["clinical"].pop("er")
+    lacking = Store(folder=store.folder, manifest=manifest)
+    with_er = [p.probability for p in clinical_floor(store, assignments)]
+    without = [p.probability for p in clinical_floor(lacking, assignments)]
+    assert with_er != without
+    assert all(0 < probability < 1 for probability in without)

@@ -57,6 +57,8 @@ MODEL_VARIABLES = ("phenotype", "er", "ki67_percent", "regimen")
 
 LABEL = Levels(("0", "1"))
 FOCALITY = Levels(("unifocal", "multifocal"))
+KINDS: Mapping[str, Levels | Number] = {**CLINICAL, "pcr": LABEL, "focality": FOCALITY}
+"""Every word whose cell is a level or a number."""
 FILE_COLUMNS = ("us_0", "us_0_roi", "us_1", "us_1_roi", "slide", "slide_roi")
 MISSING = (
     *("", "NA", "N/A", "na", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "none"),
@@ -141,9 +143,8 @@ class CohortFile(Settings):
 
     @model_validator(mode="after")
     def _codes_lead_to_levels(self) -> "CohortFile":
-        kinds = {**CLINICAL, "pcr": LABEL, "focality": FOCALITY}
         for word, codes in self.codes.items():
-            kind = kinds.get(word)
+            kind = KINDS.get(word)
             if not isinstance(kind, Levels):
                 raise ValueError(f"codes: expected a variable with levels, got {word!r}")
             wrong = sorted(set(codes.values()) - set(kind.words))
@@ -156,11 +157,17 @@ def find_cohort(folder: Path) -> Path:
     """The folder with `cohort.toml`: the given one, or `cohort/` in it as the phantom writes it.
 
     Raises:
-        CohortError: neither holds a `cohort.toml`.
+        CohortError: neither holds a `cohort.toml`, or one cannot be looked into.
     """
     for candidate in (folder, folder / "cohort"):
-        if (candidate / FILE_NAME).is_file():
-            return candidate
+        try:
+            if (candidate / FILE_NAME).is_file():
+                return candidate
+        except OSError as error:
+            raise CohortError(
+                f"{candidate}: expected a readable folder, got: {error.strerror}. "
+                "Give yourself the right to read it."
+            ) from None
     raise CohortError(
         f"{folder}: expected a folder with {FILE_NAME}, found none. "
         "Write one (docs/reference/cohort-folder.md) or name another folder."
@@ -182,5 +189,9 @@ def load_cohort_file(folder: Path) -> CohortFile:
         key = ".".join(str(part) for part in problem["loc"]) or "file"
         text = problem["msg"].removeprefix("Value error, ")
         raise TableError(f"{path}: {key}: {text}. Mend that key.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise TableError(
+            f"{path}: expected a readable file, got: {error.strerror}. Check who may read it."
+        ) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise TableError(f"{path}: expected TOML in UTF-8, got {error}. Mend that line.") from None

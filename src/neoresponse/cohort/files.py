@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from neoresponse.cohort.dictionary import FILE_COLUMNS
 from neoresponse.cohort.row import Row
 from neoresponse.errors import CohortError, ImageError, RoiError
 from neoresponse.imaging import (
@@ -75,30 +76,37 @@ def resolve_inside(folder: Path, text: str) -> Path:
         text: a path relative to it; a backslash counts as a slash.
 
     Raises:
-        CohortError: it is absolute, leads out of the folder, or is no readable file.
+        CohortError: it is absolute, leads out of the folder, or is no readable file; the path is
+            not told, because it may name a patient.
     """
     is_absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive
-    inside = folder / PurePosixPath(text.replace("\\", "/"))
+    inside = _inside(folder, text)
     try:
         is_outside = not inside.resolve().is_relative_to(folder.resolve())
         if is_absolute or is_outside:
             raise CohortError(
-                f"expected a path inside the cohort folder, got {text!r}. Copy the file into it."
+                "expected a path inside the cohort folder, got one outside. Copy the file into it."
             )
         if not inside.is_file():
-            raise CohortError(f"expected a file, found none at {text!r}. Check the path.")
+            raise CohortError("expected a file, found none. Check the path.")
         with inside.open("rb"):
             return inside
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise CohortError(
-            f"expected a readable file, got {reason} for {text[:200]!r}. Check the path."
-        ) from None
+    except (OSError, ValueError, RuntimeError) as error:  # a null character, a loop of links
+        reason = (error.strerror if isinstance(error, OSError) else None) or "an impossible path"
+        raise CohortError(f"expected a readable file, got: {reason}. Check the path.") from None
+
+
+def _inside(folder: Path, text: str) -> Path:
+    """A path cell under the cohort folder, unchecked."""
+    return folder / PurePosixPath(text.replace("\\", "/"))
 
 
 def _left_out(row: Row, word: str, folder: Path, error: CohortError) -> Finding:
-    """An error over one file as a finding; paths are told from the cohort folder on."""
-    return row.exclude(word, str(error).replace(f"{folder}/", ""))
+    """An error over one file as a finding, without paths: they may name a patient."""
+    message = str(error)
+    for text in filter(None, map(row.text, FILE_COLUMNS)):
+        message = message.replace(f"{_inside(folder, text)}: ", "")
+    return row.exclude(word, message)
 
 
 def _check_ultrasound(
@@ -115,9 +123,7 @@ def _check_ultrasound(
         frame = read_ultrasound(path, spacing_mm=row.file.ultrasound.spacing_mm)
         files.findings.extend(_frame_notes(row, word, path, frame))
         if frame.pixels.min() == frame.pixels.max():
-            raise ImageError(
-                f"{path}: expected a picture, got one flat grey. Export the frame again."
-            )
+            raise ImageError("expected a picture, got one flat grey. Export the frame again.")
         roi_path = _check_lesion_outline(row, folder, time_point, frame, files)
         return UltrasoundSource(path, roi_path, frame.spacing_mm), frame.acquired
     except CohortError as error:
@@ -170,7 +176,7 @@ def _check_lesion_outline(
         longest = max(roi.bounds.width, roi.bounds.height)
         if time_point is TimePoint.US_0 and longest < MIN_LESION_PX:
             raise RoiError(
-                f"{path}: expected a lesion of at least {MIN_LESION_PX} pixels, got {longest:.1f}. "
+                f"expected a lesion of at least {MIN_LESION_PX} pixels, got {longest:.1f}. "
                 "Draw the outline again."
             )
         if not _holds(frame.region, roi.bounds):
@@ -188,16 +194,13 @@ def _read_outline(path: Path, *, width: int, height: int) -> Roi:
         size = mask_size(path)
         if size is not None and size != (width, height):
             raise RoiError(
-                f"{path}: expected a mask of {width} x {height} pixels as its image has, got "
+                f"expected a mask of {width} x {height} pixels as its image has, got "
                 f"{size[0]} x {size[1]}. Export the mask at the size of the image."
             )
         roi = read_roi(path)
     except ImageError as error:
         raise RoiError(str(error)) from error
-    try:
-        check_inside(roi, width=width, height=height)
-    except RoiError as error:
-        raise RoiError(f"{path}: {error}") from None
+    check_inside(roi, width=width, height=height)
     return roi
 
 
@@ -257,12 +260,14 @@ def _check_slide_outline(row: Row, folder: Path, slide: Slide, files: RowFiles) 
         roi = _read_outline(path, width=slide.width, height=slide.height)
         if min(roi.bounds.width, roi.bounds.height) < MIN_REGION_PX:
             raise RoiError(
-                f"{path}: expected a region of at least {MIN_REGION_PX} pixels a side, got "
+                f"expected a region of at least {MIN_REGION_PX} pixels a side, got "
                 f"{roi.bounds.width:.1f} x {roi.bounds.height:.1f}. Draw the outline again."
             )
         _read_spots(slide, roi.bounds)
         return path
-    except RoiError as error:
+    except ImageError:
+        raise  # the slide is broken there, not its outline
+    except CohortError as error:
         files.findings.append(_left_out(row, "slide_roi", folder, error))
         return None
 

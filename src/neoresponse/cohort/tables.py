@@ -23,6 +23,7 @@ MAX_UNPACKED_BYTES = 500_000_000
 MAX_ROWS = 100_000
 MAX_COLUMNS = 2_000
 SEPARATORS = (",", ";", "\t", "|")
+NO_SEPARATORS = '"\r\n\0'
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 ZIP = b"PK\x03\x04"
 GUESSED_ENCODINGS = ("utf-8", "gb18030", "cp1252")
@@ -46,8 +47,13 @@ def read_table(folder: Path, section: TableSection) -> pd.DataFrame:
             does not fit.
     """
     path = table_path(folder, section)
-    with path.open("rb") as file:
-        head = file.read(8)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise TableError(
+            f"{path}: expected a readable file, got: {error.strerror}. Check who may read it."
+        ) from None
     if head.startswith(OLD_EXCEL):
         raise TableError(f"{path}: expected CSV or XLSX, got an old .xls. Save it as .xlsx.")
     rows = _xlsx_rows(path, section) if head.startswith(ZIP) else _csv_rows(path, section)
@@ -71,16 +77,23 @@ def table_path(folder: Path, section: TableSection) -> Path:
     """Path of the table, which must lie in the cohort folder.
 
     Raises:
-        TableError: it lies outside, is missing or too large.
+        TableError: it lies outside, is missing, too large or no path at all.
     """
     path = folder / section.file
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+        size = path.stat().st_size if is_inside and path.is_file() else None
+    except (OSError, ValueError, RuntimeError) as error:  # a null character, a loop of links
+        reason = (error.strerror if isinstance(error, OSError) else None) or "an impossible path"
+        raise TableError(
+            f"table.file: expected a readable file, got: {reason}. Check table.file."
+        ) from None
+    if not is_inside:
         raise TableError(
             f"{section.file}: expected a table inside the cohort folder, got one outside. Move it."
         )
-    if not path.is_file():
+    if size is None:
         raise TableError(f"{path}: expected a patient table, found no file. Check table.file.")
-    size = path.stat().st_size
     if not 0 < size <= MAX_FILE_BYTES:
         raise TableError(
             f"{path}: expected a table of 1 to {MAX_FILE_BYTES} bytes, got {size}. Export it again."
@@ -102,9 +115,9 @@ def _csv_rows(path: Path, section: TableSection) -> Rows:
     """Rows of a CSV file."""
     text = _decode(path, section.encoding)
     separator = section.separator or _find_separator(text)
-    if len(separator) != 1:
+    if len(separator) != 1 or separator in NO_SEPARATORS:
         raise TableError(
-            f"{path}: expected a separator of one character, got {separator!r}. "
+            f"{path}: expected a separator of one character, such as ';', got {separator!r}. "
             "Change table.separator."
         )
     rows: Rows = []
@@ -133,14 +146,14 @@ def _decode(path: Path, encoding: str) -> str:
         raise TableError(f"{path}: expected CSV or XLSX, got binary data. Export it again.")
     try:
         return content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    except LookupError:
-        raise TableError(
-            f"{path}: expected a known text encoding, got {encoding!r}. Change table.encoding."
-        ) from None
     except UnicodeError:
         raise TableError(
             f"{path}: expected text in {encoding}, got other bytes. "
             f"Set table.encoding, perhaps to {_guess_encoding(content)!r}."
+        ) from None
+    except (LookupError, ValueError):  # the second: a null character
+        raise TableError(
+            f"{path}: expected a known text encoding, got {encoding!r}. Change table.encoding."
         ) from None
 
 

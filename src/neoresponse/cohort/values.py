@@ -2,9 +2,8 @@
 
 import re
 
-from neoresponse.cohort.dictionary import CLINICAL, FOCALITY, LABEL, CohortFile, Levels, Number
+from neoresponse.cohort.dictionary import KINDS, CohortFile, Levels, Number
 
-KINDS: dict[str, Levels | Number] = {**CLINICAL, "pcr": LABEL, "focality": FOCALITY}
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 PERCENT = "percent"
 

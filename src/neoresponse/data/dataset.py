@@ -19,6 +19,9 @@ from neoresponse.types import IntArray, Modality, Pixels
 
 MAX_IN_MEMORY_BYTES = 4 * 2**30
 """A store up to this size is read into memory once; a larger one stays on disk."""
+MAX_SHARE_OF_GPU = 0.5
+"""A store up to this share of a GPU's free memory is put there whole."""
+_CHANGES = ("is_flipped_ud", "is_flipped_lr", "angle_deg", "scale", "us_angle_deg", "us_scale")
 
 
 class Standardisation(Settings):
@@ -79,7 +82,8 @@ class Dataset:
 
     Attributes:
         store: the prepared store.
-        arrays: image input -> stored pixels.
+        arrays: image input -> stored pixels, in memory or on disk.
+        resident: image input -> the same pixels, uint8, for those that lie on the GPU.
         standardisation: mean and deviation of each image input.
         clinical: encoded variables of all stored patients, (patients, 4).
         is_known: where they are known, (patients, 4).
@@ -89,6 +93,7 @@ class Dataset:
 
     store: Store
     arrays: Mapping[str, Pixels]
+    resident: Mapping[str, Tensor]
     standardisation: Standardisation
     clinical: Tensor
     is_known: Tensor
@@ -104,23 +109,20 @@ class Dataset:
             patches: which patch of the biopsy each shows, (batch,).
         """
         rows = samples.row[chosen]
-
-        def on_device(values: np.ndarray) -> Tensor:
-            return torch.from_numpy(values[chosen].astype(np.float32)).to(self.device)
-
-        flips = {
-            "flip_ud": on_device(samples.is_flipped_ud),
-            "flip_lr": on_device(samples.is_flipped_lr),
-        }
+        # All that is drawn goes over in one piece: a small copy costs as much as a large one.
+        drawn = np.stack([getattr(samples, column)[chosen] for column in _CHANGES])
+        changes = self._move(torch.from_numpy(drawn.astype(np.float32)))
+        flip_ud, flip_lr, angle_deg, scale, us_angle_deg, us_scale = changes.unbind(0)
         images = {}
         for name in self.inputs:
             is_biopsy = name == Modality.BIOPSY
-            pixels = self.arrays[name][rows, patches] if is_biopsy else self.arrays[name][rows]
+            pixels = self._pick(name, rows, patches) if is_biopsy else self._pick(name, rows)
             images[name] = apply_changes(
                 self._standardise(name, pixels),
-                angle_deg=on_device(samples.angle_deg if is_biopsy else samples.us_angle_deg),
-                scale=on_device(samples.scale if is_biopsy else samples.us_scale),
-                **flips,
+                angle_deg=angle_deg if is_biopsy else us_angle_deg,
+                scale=scale if is_biopsy else us_scale,
+                flip_ud=flip_ud,
+                flip_lr=flip_lr,
             )
         return self._batch(rows, images)
 
@@ -128,14 +130,27 @@ class Dataset:
         """Whole patients with all their patches, unchanged, in the given order."""
         for start in range(0, len(rows), batch_size):
             some = np.asarray(rows[start : start + batch_size], dtype=np.int64)
-            images = {n: self._standardise(n, self.arrays[n][some]) for n in self.inputs}
+            images = {n: self._standardise(n, self._pick(n, some)) for n in self.inputs}
             yield self._batch(some, images)
 
-    def _standardise(self, name: str, pixels: Pixels) -> Tensor:
+    def _pick(self, name: str, *index: IntArray) -> Tensor:
+        """Some stored images, uint8, on the device: picked there, or picked here and sent."""
+        if name in self.resident:
+            places = self._move(torch.from_numpy(np.stack(index)))
+            return self.resident[name][tuple(places.unbind(0))]
+        return self._move(torch.from_numpy(np.ascontiguousarray(self.arrays[name][index])))
+
+    def _move(self, tensor: Tensor) -> Tensor:
+        """To the device; to a GPU without waiting for what it is doing."""
+        if self.device.type != "cuda":
+            return tensor.to(self.device)
+        return tensor.pin_memory().to(self.device, non_blocking=True)
+
+    def _standardise(self, name: str, pixels: Tensor) -> Tensor:
         """uint8 pixels -> standardised float; grey ultrasound becomes three equal channels."""
-        tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).float() / 255
-        mean = torch.tensor(self.standardisation.mean[name], device=self.device)
-        deviation = torch.tensor(self.standardisation.deviation[name], device=self.device)
+        tensor = pixels.float() / 255
+        mean = self._move(torch.tensor(self.standardisation.mean[name]))
+        deviation = self._move(torch.tensor(self.standardisation.deviation[name]))
         if name != Modality.BIOPSY:
             tensor = tensor.unsqueeze(1)  # (batch, side, side) -> (batch, 1, side, side)
         shape = (-1, 1, 1)
@@ -148,17 +163,17 @@ class Dataset:
         """Tensors with everything that belongs to them."""
         patients = [self.store.patients[row] for row in rows]
         available = {
-            name: torch.tensor([name in p.available for p in patients], device=self.device)
+            name: self._move(torch.tensor([name in p.available for p in patients]))
             for name in self.inputs
         }
-        index = torch.from_numpy(rows).to(self.device)
+        index = self._move(torch.from_numpy(rows))
         label = [float("nan") if p.label is None else float(p.label) for p in patients]
         return Batch(
             patient_ids=tuple(p.patient_id for p in patients),
             images=images,
             clinical=self.clinical[index],
             available={**available, Modality.CLINICAL.value: self.is_known[index]},
-            label=torch.tensor(label, device=self.device),
+            label=self._move(torch.tensor(label)),
         )
 
 
@@ -173,9 +188,11 @@ def open_dataset(
     """Put a store and what was fitted together."""
     values, is_known = encoder.encode([patient.clinical for patient in store.patients])
     arrays = {str(name): _in_memory(store.array(name)) for name in IMAGES if name in inputs}
+    is_resident = device.type == "cuda" and fits(arrays, torch.cuda.mem_get_info(device)[0])
     return Dataset(
         store=store,
         arrays=arrays,
+        resident=send_whole(arrays, device) if is_resident else {},
         standardisation=standardisation,
         clinical=torch.from_numpy(values).to(device),
         is_known=torch.from_numpy(is_known).to(device),
@@ -204,6 +221,21 @@ def open_for(model: TrainedModel, store: Store) -> Dataset:
         inputs=image_inputs(model.settings),
         device=model.device,
     )
+
+
+def fits(arrays: Mapping[str, Pixels], free_bytes: int) -> bool:
+    """Whether all pixels together leave enough of a GPU's free memory to the network."""
+    return sum(array.nbytes for array in arrays.values()) <= MAX_SHARE_OF_GPU * free_bytes
+
+
+def send_whole(arrays: Mapping[str, Pixels], device: torch.device) -> dict[str, Tensor]:
+    """All pixels as uint8 tensors on a device, patient by patient so that little is held twice."""
+    resident = {}
+    for name, array in arrays.items():
+        resident[name] = torch.empty(array.shape, dtype=torch.uint8, device=device)
+        for row in range(len(array)):
+            resident[name][row] = torch.from_numpy(np.array(array[row]))
+    return resident
 
 
 def _in_memory(array: Pixels) -> Pixels:

@@ -15,6 +15,7 @@ from neoresponse.errors import RunError
 from neoresponse.types import Modality
 
 FILE_NAME, CARD_NAME = "predictions.csv", "predictions.json"
+FLOOR_NAME = "clinical_floor.csv"
 CARD_SCHEMA = "neoresponse.predictions/1"
 COLUMNS = ("patient_id", "cohort", "split", "label", "probability", "available")
 SPLITS = ("train", "validation", "test")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
-from neoresponse.data.predictions import Prediction
+from neoresponse.data.predictions import FLOOR_NAME, Prediction, read_card, read_predictions
 from neoresponse.durable import read_json, write_json
 from neoresponse.errors import RunError
 from neoresponse.stats.compare import paired_delong
@@ -82,6 +82,33 @@ def evaluate(
         },
         "comparisons": _comparisons(groups, confidence=settings.confidence),
     }
+
+
+def evaluate_files(sources: Mapping[str, Path], settings: EvaluateSettings) -> Content:
+    """Evaluate predictions files, and the clinical floor that lies beside the first.
+
+    Args:
+        sources: name of a run -> its predictions file.
+        settings: coverage of the intervals and rule of the threshold.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        RunError: a file cannot be read, or two runs give one patient different labels.
+    """
+    cards = {name: read_card(path.parent) for name, path in sources.items()}
+    files = dict(sources)
+    floors = [path.with_name(FLOOR_NAME) for path in sources.values()]
+    if floors[0].is_file():
+        files[CLINICAL_FLOOR] = floors[0]
+    return evaluate(
+        {name: read_predictions(path) for name, path in files.items()},
+        settings,
+        is_simulated=any(card.is_simulated for card in cards.values()),
+        cohort_name=", ".join(sorted({card.cohort_name for card in cards.values()})),
+        thresholds={n: card.threshold for n, card in cards.items() if card.threshold is not None},
+    )
 
 
 def write_metrics(folder: Path, metrics: Content) -> Path:

@@ -23,7 +23,9 @@ def grad_cam(model: SECrossT, batch: Batch, *, stage: int, toward: Direction = "
     """Heat map of every image of a batch.
 
     A map of the given stage is weighed channel by channel with the mean over all places of
-    d logit / d map; what is negative is cut. An image that two pathways encode gets the sum.
+    d logit / d map; what is negative is cut. An image that two pathways encode, or that goes
+    through a trunk once beside each patch, gets the sum. Images that were merged before the stage
+    share one map.
 
     Args:
         model: the network; evaluated in evaluation mode, left as it was.
@@ -48,9 +50,11 @@ def grad_cam(model: SECrossT, batch: Batch, *, stage: int, toward: Direction = "
     raw: Heat = {}
     for (names, grid), gradient in zip(maps, gradients, strict=True):
         heat = relu((grid.detach() * gradient.mean(dim=(1, 2), keepdim=True)).sum(dim=-1))
-        for name, part in zip(names, heat.chunk(len(names)), strict=True):
+        for name, part in zip(names, _per_image(heat, names, batch), strict=True):
             raw[name] = raw[name] + part if name in raw else part
-    return {name: _fit(heat, batch.images[name]) for name, heat in raw.items()}
+    return {
+        name: _fit(_available(heat, name, batch), batch.images[name]) for name, heat in raw.items()
+    }
 
 
 @contextmanager
@@ -89,6 +93,21 @@ def _signed_logits(model: SECrossT, batch: Batch, toward: Direction) -> Tensor:
         answer = logits.detach().mean(dim=1, keepdim=True)
         return logits * torch.where(answer > 0, 1.0, -1.0).to(logits.dtype)
     return logits if toward == "pcr" else -logits
+
+
+def _per_image(heat: Tensor, names: tuple[str, ...], batch: Batch) -> list[Tensor]:
+    """The heat of each image of a trunk's batch, a row for each that the batch holds."""
+    num = batch.images[names[0]].shape[:-3].numel()
+    is_merged = len(names) > 1 and len(heat) == num
+    parts = [heat] * len(names) if is_merged else list(heat.chunk(len(names)))
+    return [part.reshape(num, -1, *part.shape[1:]).sum(dim=1) for part in parts]
+
+
+def _available(heat: Tensor, name: str, batch: Batch) -> Tensor:
+    """No heat for a missing image, though what stands for it may sway the answer."""
+    available = batch.available[name]
+    rows = available.repeat_interleave(len(heat) // len(available))
+    return torch.where(rows[:, None, None], heat, torch.zeros_like(heat))
 
 
 def _fit(heat: Tensor, images: Tensor) -> Tensor:

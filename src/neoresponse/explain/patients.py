@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from neoresponse.cohort.split import CSV_NAME, Assignment, read_split
+from neoresponse.cohort.split import Assignment, read_split
 from neoresponse.data.dataset import open_for
 from neoresponse.data.forward import batch_probability
 from neoresponse.durable import write_bytes, write_json
 from neoresponse.errors import ConfigError, RunError
-from neoresponse.explain.gradcam import grad_cam
+from neoresponse.explain.gradcam import Direction, grad_cam
 from neoresponse.explain.maps import overlay
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.store import Store
@@ -52,7 +52,7 @@ def choose_patients(assignments: Sequence[Assignment], *, num_patients: int) -> 
 
 
 def find_patients(
-    run: Path, store: Store, named: Sequence[str], *, num_patients: int
+    run: Path, store: Store, named: Sequence[str], *, is_own: bool, num_patients: int
 ) -> list[Chosen]:
     """Whom to explain.
 
@@ -60,8 +60,9 @@ def find_patients(
         run: the run folder, or a model bundle.
         store: the prepared store.
         named: patients asked for by name.
+        is_own: whether the store is the one that the run was trained on.
         num_patients: how many where none is named: test patients of the run's split if the store
-            is the one it was trained on, else the first of the store.
+            is its own, else the first of the store.
 
     Raises:
         RunError: a named patient is not in the store.
@@ -72,9 +73,8 @@ def find_patients(
             f"{unknown[0]}: expected a patient of {store.folder}, got none of this name. "
             "Its manifest.json lists them."
         )
-    assignments = read_split(run) if (run / CSV_NAME).is_file() else ()
-    is_own = bool(assignments) and {a.patient_id for a in assignments} <= set(store.row_of)
-    cohorts = {a.patient_id: a.cohort for a in assignments} if is_own else {}
+    assignments = read_split(run) if is_own else ()
+    cohorts = {a.patient_id: a.cohort for a in assignments}
     if named:
         return [Chosen(patient_id, cohorts.get(patient_id, "new")) for patient_id in named]
     if is_own:
@@ -111,7 +111,9 @@ def explain_patients(
     for patient in chosen:
         row = store.row_of[patient.patient_id]
         batch = next(dataset.patient_batches([row], batch_size=1))
-        heat = grad_cam(model.network, batch, stage=stage)
+        probability = float(batch_probability(model.network, batch))
+        toward: Direction = "pcr" if probability >= model.card["threshold"] else "residual"
+        heat = grad_cam(model.network, batch, stage=stage, toward=toward)
         stored = store.patients[row]
         images = [
             _write_picture(
@@ -129,11 +131,12 @@ def explain_patients(
                 "patient_id": patient.patient_id,
                 "cohort": patient.cohort,
                 "label": stored.label,
-                "probability": float(batch_probability(model.network, batch)),
+                "probability": probability,
+                "toward": toward,
                 "images": images,
             }
         )
-    content = {"run": folder.name, "stage": stage, "is_simulated": is_simulated}
+    content = {"stage": stage, "is_simulated": is_simulated}
     write_json(folder / "explain.json", {**content, "schema": SCHEMA, "patients": records})
 
 

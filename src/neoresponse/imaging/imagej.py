@@ -67,7 +67,10 @@ def _zip_entries(content: bytes) -> list[bytes]:
                     outlines.append(file.read(MAX_ENTRY_BYTES))
             return outlines
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise RoiError(f"expected a whole zip of .roi files, got {error}. {DRAW_ADVICE}") from None
+        # What zipfile says may hold names of files.
+        raise RoiError(
+            f"expected a whole zip of .roi files, got {type(error).__name__}. {DRAW_ADVICE}"
+        ) from error
 
 
 def _rings(content: bytes) -> list[FloatArray]:

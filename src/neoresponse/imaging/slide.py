@@ -178,8 +178,11 @@ def _broken_slide_as_image_error(path: Path) -> Iterator[None]:
         yield
     except openslide.OpenSlideError as error:
         text = (str(error).splitlines() or ["OpenSlide failed"])[0][:120]
+        # A path stands only at the start of a message, where findings cut it off.
+        names_file = any(part in text for part in ("/", "\\", path.stem))
+        reason = "" if names_file else f" ({text})"
         raise ImageError(
-            f"{path}: expected a whole slide, got a broken one ({text}). {EXPORT_ADVICE}"
+            f"{path}: expected a whole slide, got a broken one{reason}. {EXPORT_ADVICE}"
         ) from error
 
 

@@ -5,12 +5,16 @@ spans a region of (G I) x (G I) tokens. Short distance is long distance with I =
 Source: Wang et al., CrossFormer, ICLR 2022, sections 3.2 and 3.3.
 """
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
+
+from neoresponse.models.linear import apply_linear
 
 MASKED = -1e6
 """Added to the score of a key that is padding."""
@@ -39,6 +43,7 @@ class Attention(nn.Module):
         self.pos = DynamicPositionBias(width // 4, num_heads=num_heads)
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
+        self._kept: tuple[tuple[object, ...], Tensor] | None = None
 
     def forward(
         self, grid: Float[Tensor, "batch height width channels"]
@@ -50,33 +55,21 @@ class Attention(nn.Module):
         # Padded queries are dropped and padded keys are masked, so padding after the projection
         # gives the same result as padding before it, for less work.
         below, right = -height % region, -width % region
-        tokens = self.qkv(grid)
-        bias = self.bias(group)
+        tokens = apply_linear(self.qkv, grid)
+        bias = self.bias(group).to(tokens.dtype)
         if below or right:
             tokens = pad(tokens, (0, 0, 0, right, 0, below))
-            hidden = padded_keys(height, width, group=group, interval=interval).to(grid.device)
+            hidden = _kept(padded_keys, grid.device, (height, width), group, interval)
             mask = torch.zeros_like(hidden, dtype=bias.dtype).masked_fill(hidden, MASKED)
-            bias = (bias + mask[:, None, None, :]).repeat(len(grid), 1, 1, 1)
-        groups = group_tokens(tokens, group=group, interval=interval)
-        mixed = self._attend(groups, bias.to(groups.dtype))
+            bias = bias + mask[:, None, None, :]  # (groups, heads, G*G, G*G)
+        query, key, value = split_heads(
+            tokens, num_heads=self.num_heads, group=group, interval=interval
+        ).unbind(0)
+        attend = fused_attention if grid.device.type == "cuda" else plain_attention
+        mixed = attend(query, key, value, bias)
         sides = (height + below, width + right)
-        merged = ungroup_tokens(mixed, sides=sides, group=group, interval=interval)
-        out: Tensor = self.proj(merged[:, :height, :width])
-        return out
-
-    def _attend(
-        self,
-        groups: Float[Tensor, "batch groups tokens three_channels"],
-        bias: Float[Tensor, "any heads tokens tokens"],
-    ) -> Float[Tensor, "batch groups tokens channels"]:
-        """Attention inside each group; the last axis holds query, key, value, each by head."""
-        batch, num_groups, num_tokens, _ = groups.shape
-        # (B, groups, G*G, 3C) -> (3, B * groups, heads, G*G, C / heads)
-        split = groups.reshape(batch * num_groups, num_tokens, 3, self.num_heads, -1)
-        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        # (B * groups, heads, G*G, C / heads) -> (B, groups, G*G, C)
-        return mixed.transpose(1, 2).reshape(batch, num_groups, num_tokens, -1)
+        merged = merge_heads(mixed, sides=sides, group=group, interval=interval)
+        return apply_linear(self.proj, merged[:, :height, :width])
 
     def layout(self, side: int) -> tuple[int, int]:
         """Group side and interval on a map whose shorter side is `side`."""
@@ -86,10 +79,27 @@ class Attention(nn.Module):
         return self.group_size, interval
 
     def bias(self, group: int) -> Float[Tensor, "one heads query key"]:
-        """Position bias of every pair of tokens of a group, (1, heads, G*G, G*G)."""
-        rows = relative_rows(group).to(self.qkv.weight.device)
+        """Position bias of every pair of tokens of a group, (1, heads, G*G, G*G); float32.
+
+        Where no gradient is wanted it is made once and kept until a weight changes.
+        """
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            self._kept = None
+            return self._new_bias(group)
+        # A parameter's version counts what was written into it; its address changes when it moves.
+        state = (group, *((p.data_ptr(), p._version) for p in self.pos.parameters()))
+        if self._kept is None or self._kept[0] != state:
+            self._kept = (state, self._new_bias(group))
+        return self._kept[1]
+
+    def _new_bias(self, group: int) -> Float[Tensor, "one heads query key"]:
+        """The position bias, made anew."""
+        device = self.qkv.weight.device
+        rows = _kept(relative_rows, device, group)
+        # The network is tiny: casting its weights costs more than a smaller number format saves.
+        with torch.autocast(device.type, enabled=False) if _can_cast(device) else nullcontext():
+            table: Tensor = self.pos(group)
         # (G*G, G*G, heads) -> (1, heads, G*G, G*G)
-        table: Tensor = self.pos(group)
         return table[rows].permute(2, 0, 1).unsqueeze(0)
 
 
@@ -111,27 +121,104 @@ class DynamicPositionBias(nn.Module):
     def forward(self, group: int) -> Float[Tensor, "offsets heads"]:
         """The table for groups of side G: ((2G - 1)^2, heads); see `position_offsets`."""
         weight = self.pos_proj.weight
-        offsets = position_offsets(group).to(device=weight.device, dtype=weight.dtype)
+        offsets = _kept(position_offsets, weight.device, group).to(weight.dtype)
         table: Tensor = self.pos3(self.pos2(self.pos1(self.pos_proj(offsets))))
         return table
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # a table made in inference must serve training too
-def position_offsets(group: int) -> Int[Tensor, "offsets axes"]:
+def plain_attention(
+    query: Float[Tensor, "batch groups heads tokens depth"],
+    key: Float[Tensor, "batch groups heads tokens depth"],
+    value: Float[Tensor, "batch groups heads tokens depth"],
+    bias: Float[Tensor, "any heads tokens tokens"],
+) -> Float[Tensor, "batch groups heads tokens depth"]:
+    """softmax(Q K^T / sqrt(depth) + bias) V, step by step.
+
+    On a processor, groups of 64 tokens are too small for the fused kernel to gain anything; it
+    takes twice as long (docs/explanation/speed.md).
+    """
+    shape = query.shape
+    tokens, depth = shape[-2:]
+    # The bias is laid down first and the products are added onto it: one pass, not three.
+    scores = bias.expand(*shape[:3], tokens, tokens).reshape(-1, tokens, tokens)
+    scores = torch.baddbmm(
+        scores, query.flatten(0, 2), key.flatten(0, 2).transpose(1, 2), alpha=depth**-0.5
+    )
+    return torch.bmm(scores.softmax(dim=-1), value.flatten(0, 2)).reshape(shape)
+
+
+def fused_attention(
+    query: Float[Tensor, "batch groups heads tokens depth"],
+    key: Float[Tensor, "batch groups heads tokens depth"],
+    value: Float[Tensor, "batch groups heads tokens depth"],
+    bias: Float[Tensor, "any heads tokens tokens"],
+) -> Float[Tensor, "batch groups heads tokens depth"]:
+    """The same through torch's fused kernel, for a GPU."""
+    if len(bias) > 1:
+        bias = bias.repeat(len(query), 1, 1, 1)
+    mixed = scaled_dot_product_attention(
+        query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=bias
+    )
+    return mixed.reshape(query.shape)
+
+
+def split_heads(
+    tokens: Float[Tensor, "batch height width three_channels"],
+    *,
+    num_heads: int,
+    group: int,
+    interval: int,
+) -> Float[Tensor, "three batch groups heads tokens depth"]:
+    """Cut a map of queries, keys and values into groups and heads, in one copy.
+
+    Args:
+        tokens: the last axis holds query, key, value, each by head; the sides are multiples of
+            group * interval.
+        num_heads: attention heads.
+        group: side G of a group.
+        interval: distance I of its tokens.
+
+    Returns:
+        (3, batch, groups, heads, G*G, channels / heads), groups as in `group_tokens`.
+    """
+    batch, height, width, _ = tokens.shape
+    region = group * interval
+    down, across = height // region, width // region
+    split = tokens.reshape(batch, down, group, interval, across, group, interval, 3, num_heads, -1)
+    # (B, RH, G, I, RW, G, I, 3, heads, depth) -> (3, B, RH, RW, I, I, heads, G, G, depth)
+    ordered = split.permute(7, 0, 1, 4, 3, 6, 8, 2, 5, 9)
+    num_groups = down * across * interval**2
+    return ordered.reshape(3, batch, num_groups, num_heads, group**2, split.shape[-1])
+
+
+def merge_heads(
+    mixed: Float[Tensor, "batch groups heads tokens depth"],
+    *,
+    sides: tuple[int, int],
+    group: int,
+    interval: int,
+) -> Float[Tensor, "batch height width channels"]:
+    """Put groups and heads back to a map; `sides` are its height and width."""
+    batch, _, num_heads, _, depth = mixed.shape
+    region = group * interval
+    down, across = sides[0] // region, sides[1] // region
+    split = mixed.reshape(batch, down, across, interval, interval, num_heads, group, group, depth)
+    # (B, RH, RW, I, I, heads, G, G, depth) -> (B, RH, G, I, RW, G, I, heads, depth)
+    return split.permute(0, 1, 6, 3, 2, 7, 4, 5, 8).reshape(batch, *sides, num_heads * depth)
+
+
+def position_offsets(device: torch.device, group: int) -> Int[Tensor, "offsets axes"]:
     """All offsets (dy, dx) of two tokens of a group, query minus key, in tokens of the group.
 
     Row (dy + G - 1) (2G - 1) + (dx + G - 1); ((2G - 1)^2, 2).
     """
-    steps = torch.arange(1 - group, group)
+    steps = torch.arange(1 - group, group, device=device)
     return torch.cartesian_prod(steps, steps)
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # a table made in inference must serve training too
-def relative_rows(group: int) -> Int[Tensor, "query key"]:
+def relative_rows(device: torch.device, group: int) -> Int[Tensor, "query key"]:
     """For each pair of tokens of a group, the row of its offset; (G*G, G*G)."""
-    side = torch.arange(group)
+    side = torch.arange(group, device=device)
     tokens = torch.cartesian_prod(side, side)
     offsets = tokens[:, None] - tokens[None, :] + group - 1
     return offsets[..., 0] * (2 * group - 1) + offsets[..., 1]
@@ -176,16 +263,34 @@ def ungroup_tokens(
     return split.permute(0, 1, 5, 3, 2, 6, 4, 7).reshape(batch, *sides, channels)
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # a table made in inference must serve training too
 def padded_keys(
-    height: int, width: int, *, group: int, interval: int
+    device: torch.device, sides: tuple[int, int], group: int, interval: int
 ) -> Bool[Tensor, "groups tokens"]:
     """Which tokens of each group are padding below or right of a map; (groups, G*G)."""
+    height, width = sides
     region = group * interval
-    is_padding = torch.ones(1, height + -height % region, width + -width % region, 1)
+    is_padding = torch.ones(1, height + -height % region, width + -width % region, 1, device=device)
     is_padding[:, :height, :width] = 0
     return group_tokens(is_padding, group=group, interval=interval)[0, :, :, 0] > 0
+
+
+def _kept(make: Callable[..., Tensor], device: torch.device, *sizes: object) -> Tensor:
+    """An index table, made once per device; compiled code has it inside."""
+    if torch.compiler.is_compiling():
+        return make(device, *sizes)
+    return _made(make, device, *sizes)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a table made in inference must serve training too
+def _made(make: Callable[..., Tensor], device: torch.device, *sizes: object) -> Tensor:
+    """Make a table."""
+    return make(device, *sizes)
+
+
+def _can_cast(device: torch.device) -> bool:
+    """Whether the device knows autocast; `meta`, which only counts, does not."""
+    return torch.amp.autocast_mode.is_autocast_available(device.type)
 
 
 def _bias_layer(width: int, out: int) -> nn.Sequential:

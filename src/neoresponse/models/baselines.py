@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from neoresponse.errors import ConfigError, MissingExtraError
 from neoresponse.models.backbone import NUM_STAGES, Backbone
-from neoresponse.models.pretrained import read_weights
+from neoresponse.models.pretrained import fetch_weights, read_weights
 from neoresponse.models.torchvision_cure import import_torchvision
 
 
@@ -116,17 +116,21 @@ class VitBackbone(Backbone):
         return pooled
 
 
-def timm_backbone(name: str, *, image_px: int, weights: Path | None) -> Backbone:
+def timm_backbone(
+    name: str, *, image_px: int, weights: Path | None, is_pretrained: bool = False
+) -> Backbone:
     """Build a timm network as a backbone.
 
     Args:
         name: of the network in timm, such as `resnet50`.
         image_px: side of the images, in pixels.
         weights: safetensors file in timm's naming for this network, or None.
+        is_pretrained: whether to fetch its published weights where no file is given.
 
     Raises:
         MissingExtraError: timm is not installed.
-        ConfigError: timm has no such network, it has no four stages, or the file does not fit.
+        ConfigError: timm has no such network, it has no four stages, or the weights cannot be had
+            or do not fit.
     """
     timm = _import_timm()
     if not timm.is_model(name):
@@ -135,6 +139,8 @@ def timm_backbone(name: str, *, image_px: int, weights: Path | None) -> Backbone
             f"model.backbone: expected `crossformer` or a timm network, got {name!r}. "
             f"Near names: {near}."
         )
+    if weights is None and is_pretrained:
+        weights = fetch_weights(str(timm.get_pretrained_cfg(name).hf_hub_id or ""), backbone=name)
     source = None if weights is None else _Source(weights, read_weights(weights))
     options: dict[str, Any] = {}
     if timm.get_pretrained_cfg(name).fixed_input_size:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -56,7 +57,7 @@ def load_bundle(folder: Path) -> tuple[dict[str, Any], Tensors]:
     for name in (WEIGHTS, MODEL):
         _check_hash(folder / name, hashes.get(name))
     card = read_json(folder / MODEL, schema=MODEL_SCHEMA)
-    return card, load((folder / WEIGHTS).read_bytes())
+    return card, _from_bytes(folder / WEIGHTS)
 
 
 def save_checkpoint(
@@ -84,7 +85,7 @@ def save_checkpoint(
     stored = {**state, "schema": STATE_SCHEMA, "file": name, "sha256": sha256}
     write_json(folder / STATE, stored)
     named = {name, state.get("kept_file")}
-    for file in folder.glob("*.safetensors"):
+    for file in (*folder.glob("*.safetensors"), *folder.glob("*.part")):
         if file.name not in named:
             file.unlink(missing_ok=True)
     return name, sha256
@@ -109,8 +110,7 @@ def load_tensors(path: Path, *, sha256: str) -> Tensors:
         RunError: the file is missing or its hash is another.
     """
     _check_hash(path, sha256)
-    tensors: Tensors = load(path.read_bytes())
-    return tensors
+    return _from_bytes(path)
 
 
 def _check_hash(path: Path, sha256: str | None) -> None:
@@ -121,6 +121,18 @@ def _check_hash(path: Path, sha256: str | None) -> None:
             f"{path}: expected SHA-256 {sha256}, got {found}. The file is damaged or foreign: "
             "restore it, or run train again with --force."
         )
+
+
+def _from_bytes(path: Path) -> Tensors:
+    """Tensors of a safetensors file."""
+    try:
+        tensors: Tensors = load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"{path}: expected a safetensors file, got {type(error).__name__}. "
+            "Restore it, or run train again with --force."
+        ) from error
+    return tensors
 
 
 def _to_bytes(tensors: Mapping[str, Tensor]) -> bytes:

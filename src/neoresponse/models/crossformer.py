@@ -12,9 +12,11 @@ from itertools import accumulate
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from neoresponse.models.attention import Attention
 from neoresponse.models.backbone import NUM_STAGES, Backbone
+from neoresponse.models.linear import apply_linear
 from neoresponse.models.se import SqueezeExcite
 
 PATCH_KERNELS = (4, 8, 16, 32)
@@ -204,12 +206,17 @@ class Stage(nn.Module):
 
     `downsample` opens the next stage and is run by `CrossFormer.stage`; it is named and kept here
     because official checkpoints have it here.
+
+    Attributes:
+        is_recomputed: in training, keep only what enters each block and make the rest again in the
+            backward pass.
     """
 
     def __init__(self, sizes: CrossFormerSizes, *, index: int, drop_rates: Sequence[float]) -> None:
         """Build stage `index`, counted from 0."""
         super().__init__()
         width = sizes.embed_dim * 2**index
+        self.is_recomputed = False
         self.blocks = nn.ModuleList(
             Block(sizes, index=index, is_long=number % 2 == 1, drop_rate=rate)
             for number, rate in enumerate(drop_rates)
@@ -223,7 +230,10 @@ class Stage(nn.Module):
     ) -> Float[Tensor, "batch height width channels"]:
         """Run the blocks."""
         for block in self.blocks:
-            grid = block(grid)
+            if self.is_recomputed and torch.is_grad_enabled():
+                grid = checkpoint(block, grid, use_reentrant=False)
+            else:
+                grid = block(grid)
         return grid
 
 
@@ -264,13 +274,11 @@ class Mlp(nn.Module):
         """Build the layers, `width` -> `hidden` -> `width`."""
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
-        self.act = nn.GELU()
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, grid: Float[Tensor, "... channels"]) -> Float[Tensor, "... channels"]:
         """Run the layers on every token."""
-        out: Tensor = self.fc2(self.act(self.fc1(grid)))
-        return out
+        return apply_linear(self.fc2, apply_linear(self.fc1, grid, then="gelu"))
 
 
 class DropPath(nn.Module):

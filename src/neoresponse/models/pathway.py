@@ -45,12 +45,13 @@ class Trunk(nn.Module):
         self,
         images: Float[Tensor, "batch rgb image_height image_width"],
         mixers: Mapping[int, Mixer] | None = None,
-    ) -> Float[Tensor, "batch features"]:
+    ) -> Float[Tensor, "rows features"]:
         """Encode images.
 
         Args:
             images: standardised, (batch, 3, height, width).
-            mixers: stage, counted from 1 -> what is done to the map after it.
+            mixers: stage, counted from 1 -> what is done to the map after it; one that merges
+                images leaves fewer rows.
         """
         mixers = mixers or {}
         grid = self.backbone.stem(images)
@@ -130,54 +131,31 @@ class Coherence(nn.Module):
         return grid + torch.cat([shared, shared])
 
 
-class Neck(nn.Module):
-    """The vectors of a pathway's images -> its features."""
-
-    def __init__(self, num_features: Mapping[str, int], *, neck_dim: int) -> None:
-        """Build the layer and the vectors that stand for missing images.
-
-        Args:
-            num_features: image -> length of its vector, in the order of concatenation.
-            neck_dim: length of the result.
-        """
-        super().__init__()
-        self.missing = nn.ParameterDict(
-            {
-                name: nn.Parameter(nn.init.trunc_normal_(torch.empty(length), std=0.02))
-                for name, length in num_features.items()
-            }
-        )
-        self.linear = nn.Linear(sum(num_features.values()), neck_dim)
-        nn.init.trunc_normal_(self.linear.weight, std=0.02)
-        nn.init.zeros_(self.linear.bias)
-        self.names = tuple(num_features)
-
-    def forward(
-        self,
-        vectors: Mapping[str, Float[Tensor, "batch _"]],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
-    ) -> Float[Tensor, "batch neck"]:
-        """Replace what is missing, concatenate, project."""
-        parts = [
-            torch.where(available[name][:, None], vectors[name], self.missing[name])
-            for name in self.names
-        ]
-        out: Tensor = self.linear(torch.cat(parts, dim=1))
-        return out
+def without_missing(
+    images: Float[Tensor, "batch rgb image_height image_width"], available: Bool[Tensor, " batch"]
+) -> Float[Tensor, "batch rgb image_height image_width"]:
+    """Zeros in place of images that are missing, whatever they hold."""
+    return torch.where(available[:, None, None, None], images, torch.zeros_like(images))
 
 
 class Pathway(nn.Module, ABC):
     """Some images of a patient on their way to a few features.
 
     Attributes:
-        inputs: images whose vectors the pathway joins.
-        encodes: those of them that it encodes itself; another pathway lends the rest.
-        neck: joins the vectors.
+        inputs: images that the pathway works on.
+        encodes: those of them that it encodes itself; another pathway lends the vectors of the
+            rest.
+        vectors: names of the vectors that it joins: one per input, unless inputs are merged.
+        is_joint: whether its images see each other on their way, so that all must be encoded at
+            once.
+        neck: joins the vectors; one of neck.py.
     """
 
     inputs: tuple[str, ...]
     encodes: tuple[str, ...]
-    neck: Neck
+    vectors: tuple[str, ...]
+    is_joint: bool
+    neck: nn.Module
 
     @abstractmethod
     def encode(
@@ -185,11 +163,17 @@ class Pathway(nn.Module, ABC):
         images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
         available: Mapping[str, Bool[Tensor, "batch ..."]],
     ) -> dict[str, Float[Tensor, "batch features"]]:
-        """The vector of each image that is given and that the pathway encodes."""
+        """The vector of each image that is given and that the pathway encodes.
+
+        A joint pathway must be given all that it encodes.
+        """
 
     @abstractmethod
     def streams(self) -> list[tuple[Trunk, tuple[str, ...]]]:
-        """Each trunk with the images in its batch, one after the other."""
+        """Each trunk with the images in its batch, one after the other.
+
+        Where the trunk merges its images, a map after that belongs to all of them.
+        """
 
     def join(
         self,
@@ -208,7 +192,7 @@ class SeparatePathway(Pathway):
     """
 
     def __init__(
-        self, trunks: Mapping[str, Trunk], *, neck: Neck, inputs: Sequence[str] | None = None
+        self, trunks: Mapping[str, Trunk], *, neck: nn.Module, inputs: Sequence[str] | None = None
     ) -> None:
         """Put the parts together.
 
@@ -221,7 +205,8 @@ class SeparatePathway(Pathway):
         self.trunks = nn.ModuleDict(trunks)
         self.neck = neck
         self.encodes = tuple(trunks)
-        self.inputs = self.encodes if inputs is None else tuple(inputs)
+        self.inputs = self.vectors = self.encodes if inputs is None else tuple(inputs)
+        self.is_joint = False
 
     def encode(
         self,
@@ -230,7 +215,7 @@ class SeparatePathway(Pathway):
     ) -> dict[str, Float[Tensor, "batch features"]]:
         """Encode each given image by its own trunk."""
         return {
-            name: trunk(_without_missing(images[name], available[name]))
+            name: trunk(without_missing(images[name], available[name]))
             for name, trunk in self.trunks.items()
             if name in images
         }
@@ -244,7 +229,7 @@ class SiamesePathway(Pathway):
     """Two time points through one trunk, both streams in one batch; Dou-Ult.
 
     Attributes:
-        coherence: stage, counted from 1, as text -> the module after it.
+        coherence: stage, counted from 1, as text -> the module after it; none for late fusion.
     """
 
     def __init__(
@@ -252,7 +237,7 @@ class SiamesePathway(Pathway):
         trunk: Trunk,
         *,
         coherence: Mapping[int, Coherence],
-        neck: Neck,
+        neck: nn.Module,
         time_points: tuple[str, str] = ("us_0", "us_1"),
     ) -> None:
         """Put the parts together.
@@ -267,7 +252,8 @@ class SiamesePathway(Pathway):
         self.trunk = trunk
         self.coherence = nn.ModuleDict({str(s): module for s, module in coherence.items()})
         self.neck = neck
-        self.inputs = self.encodes = time_points
+        self.inputs = self.encodes = self.vectors = time_points
+        self.is_joint = True
 
     def encode(
         self,
@@ -275,7 +261,7 @@ class SiamesePathway(Pathway):
         available: Mapping[str, Bool[Tensor, "batch ..."]],
     ) -> dict[str, Float[Tensor, "batch features"]]:
         """Encode both time points at once."""
-        streams = [_without_missing(images[name], available[name]) for name in self.encodes]
+        streams = [without_missing(images[name], available[name]) for name in self.encodes]
         mixers: dict[int, Mixer] = {int(s): module for s, module in self.coherence.items()}
         early, late = self.trunk(torch.cat(streams), mixers).chunk(2)
         return dict(zip(self.encodes, (early, late), strict=True))
@@ -283,10 +269,3 @@ class SiamesePathway(Pathway):
     def streams(self) -> list[tuple[Trunk, tuple[str, ...]]]:
         """Both time points in the one trunk."""
         return [(self.trunk, self.encodes)]
-
-
-def _without_missing(
-    images: Float[Tensor, "batch rgb image_height image_width"], available: Bool[Tensor, " batch"]
-) -> Float[Tensor, "batch rgb image_height image_width"]:
-    """Zeros in place of images that are missing, whatever they hold."""
-    return torch.where(available[:, None, None, None], images, torch.zeros_like(images))

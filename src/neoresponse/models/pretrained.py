@@ -1,14 +1,58 @@
-"""Pretrained backbone weights from a local safetensors file; nothing is fetched, no pickle."""
+"""Pretrained backbone weights: from a local safetensors file, or fetched where a run asks for it.
 
+No pickle, from nowhere. The network is touched by `fetch_weights` alone.
+"""
+
+import importlib
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from neoresponse.errors import ConfigError
+from neoresponse.errors import ConfigError, MissingExtraError
+
+HUB_FILE = "model.safetensors"
+"""The one file that is ever fetched; a repository may hold the same weights as a pickle."""
 
 _CLASSIFIER = "head."
+_TABLES = (".attn.biases", ".attn.relative_position_index", ".attn_mask")
+"""Ends of names in official files that hold fixed tables, which are made anew here."""
+
+
+def fetch_weights(repository: str, *, backbone: str) -> Path:
+    """Fetch a network's published weights from the Hugging Face hub, or find them in its cache.
+
+    Args:
+        repository: such as `timm/resnet50.a1_in1k`, empty where there is none.
+        backbone: name of the network, for what is said where it goes wrong.
+
+    Raises:
+        ConfigError: there is no such repository, no safetensors file in it, or no network.
+        MissingExtraError: the hub's client, which comes with timm, is not installed.
+    """
+    if not repository:
+        raise ConfigError(
+            f"model.pretrained: expected weights of {backbone!r} on the hub, got none. Name a "
+            "local .safetensors file with model.weights, or train from first weights."
+        )
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "model.pretrained: expected the extra `baselines`, got no module 'huggingface_hub'. "
+            "Run: pip install 'neoresponse[baselines]'"
+        ) from None
+    errors = (OSError, importlib.import_module("huggingface_hub.errors").EntryNotFoundError)
+    try:
+        return Path(hub.hf_hub_download(repository, HUB_FILE))
+    except errors as error:
+        reason = str(error).strip().splitlines() or [""]
+        raise ConfigError(
+            f"model.pretrained: expected {HUB_FILE} of {repository}, got {type(error).__name__}: "
+            f"{reason[0]} Where there is no network, load https://huggingface.co/{repository}"
+            f"/resolve/main/{HUB_FILE} elsewhere and name the file with model.weights."
+        ) from None
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -32,7 +76,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(backbone: nn.Module, path: Path, *, may_miss: tuple[str, ...] = ()) -> None:
-    """Load a file whose names are the backbone's; its classifier `head` is left out.
+    """Load a file whose names are the backbone's, as in the official CrossFormer.
+
+    Its classifier `head` and its fixed tables are left out.
 
     Args:
         backbone: gets the weights.
@@ -42,7 +88,11 @@ def load_into(backbone: nn.Module, path: Path, *, may_miss: tuple[str, ...] = ()
     Raises:
         ConfigError: a name is missing or unknown, or a shape differs.
     """
-    found = {k: v for k, v in read_weights(path).items() if not k.startswith(_CLASSIFIER)}
+    found = {
+        name: tensor
+        for name, tensor in read_weights(path).items()
+        if not name.startswith(_CLASSIFIER) and not name.endswith(_TABLES)
+    }
     own = backbone.state_dict()
     missing = {k for k in own.keys() - found.keys() if not set(k.split(".")) & set(may_miss)}
     unknown = found.keys() - own.keys()

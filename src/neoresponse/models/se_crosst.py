@@ -59,7 +59,9 @@ class SECrossT(nn.Module):
             ConfigError: an image that a pathway needs is not given.
         """
         self._check_inputs(images)
-        vectors = self._encode(images, available)
+        vectors = {
+            name: _encode(pathway, images, available) for name, pathway in self._pathways().items()
+        }
         features = [
             pathway.join(self._gather(name, vectors), available)
             for name, pathway in self._pathways().items()
@@ -76,6 +78,9 @@ class SECrossT(nn.Module):
     ) -> Float[Tensor, "batch patches"]:
         """The logit of pCR for every patch of each patient; nothing is encoded twice.
 
+        Only where a pathway's images see each other beside the biopsy (joint excitation) does an
+        ultrasound image go through its trunk once per patch.
+
         Args:
             patches: of the biopsy, (batch, patches, 3, side, side).
             images: the ultrasound images, (batch, 3, side, side).
@@ -85,27 +90,31 @@ class SECrossT(nn.Module):
         Raises:
             ConfigError: an image that a pathway needs is not given.
         """
-        num_patches = patches.shape[1]
+        num = patches.shape[1]
         self._check_inputs({**images, BIOPSY: patches})
-        of_patch = {n: mask.repeat_interleave(num_patches, dim=0) for n, mask in available.items()}
-        vectors = self._encode({n: i for n, i in images.items() if n != BIOPSY}, available)
-        for name, more in self._encode({BIOPSY: patches.flatten(0, 1)}, of_patch).items():
-            vectors.setdefault(name, {}).update(more)
+        once = {name: image for name, image in images.items() if name != BIOPSY}
+        flat, of_patch = patches.flatten(0, 1), _repeated(available, num)
+        vectors: Vectors = {}
+        for name, pathway in self._pathways().items():
+            if pathway.is_joint and BIOPSY in pathway.encodes:
+                beside = {n: once[n] for n in pathway.encodes if n != BIOPSY}
+                together = {**_repeated(beside, num), BIOPSY: flat}
+                vectors[name] = pathway.encode(together, of_patch)
+            else:
+                of_biopsy = _encode(pathway, {BIOPSY: flat}, of_patch)
+                vectors[name] = {**_encode(pathway, once, available), **of_biopsy}
         features = []
         for name, pathway in self._pathways().items():
             parts = self._gather(name, vectors)
-            if BIOPSY in parts:
-                repeated = {
-                    n: vector if n == BIOPSY else vector.repeat_interleave(num_patches, dim=0)
-                    for n, vector in parts.items()
-                }
-                features.append(pathway.join(repeated, of_patch))
+            if BIOPSY in pathway.inputs:
+                few = {n: vector for n, vector in parts.items() if len(vector) < len(flat)}
+                features.append(pathway.join({**parts, **_repeated(few, num)}, of_patch))
             else:
                 joined = pathway.join(parts, available)
-                features.append(joined.repeat_interleave(num_patches, dim=0))
-        clinical = clinical.repeat_interleave(num_patches, dim=0)
+                features.append(joined.repeat_interleave(num, dim=0))
+        clinical = clinical.repeat_interleave(num, dim=0)
         logits: Tensor = self.fusion(features, clinical, of_patch[CLINICAL])
-        return logits.reshape(-1, num_patches)
+        return logits.reshape(-1, num)
 
     def streams(self) -> list[tuple[Trunk, tuple[str, ...]]]:
         """Each trunk of the network with the images in its batch, one after the other."""
@@ -123,18 +132,22 @@ class SECrossT(nn.Module):
                 "that a pathway needs; mark those a patient lacks in `available`."
             )
 
-    def _encode(self, images: Images, available: Masks) -> Vectors:
-        """Pathway -> image -> vector, for each pathway that encodes any of the images."""
+    def _gather(self, name: str, vectors: Vectors) -> dict[str, Tensor]:
+        """The vectors that a pathway joins: its own first, then what others lend."""
+        lenders = [vectors[name], *vectors.values()]
         return {
-            name: pathway.encode(images, available)
-            for name, pathway in self._pathways().items()
-            if any(image in images for image in pathway.encodes)
+            vector: next(lent[vector] for lent in lenders if vector in lent)
+            for vector in self._pathways()[name].vectors
         }
 
-    def _gather(self, name: str, vectors: Vectors) -> dict[str, Tensor]:
-        """The vectors of all inputs of a pathway: its own first, then what others lend."""
-        lenders = [vectors.get(name, {}), *vectors.values()]
-        return {
-            image: next(lent[image] for lent in lenders if image in lent)
-            for image in self._pathways()[name].inputs
-        }
+
+def _encode(pathway: Pathway, images: Images, available: Masks) -> dict[str, Tensor]:
+    """Image -> vector, of the images that the pathway encodes; none where it encodes none."""
+    if any(image in images for image in pathway.encodes):
+        return pathway.encode(images, available)
+    return {}
+
+
+def _repeated(tensors: Mapping[str, Tensor], num: int) -> dict[str, Tensor]:
+    """Each row `num` times in a row: what stands beside each patch."""
+    return {name: tensor.repeat_interleave(num, dim=0) for name, tensor in tensors.items()}

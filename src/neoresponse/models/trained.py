@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from neoresponse.config import ModelSettings
-from neoresponse.errors import RunError
+from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import load_bundle
 from neoresponse.models.se_crosst import SECrossT
+
+ALL_THREADS = torch.get_num_threads()
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ def choose_device(wish: str) -> torch.device:
     return torch.device("cuda" if has_gpu else "cpu")
 
 
+def use_threads(num_threads: int | None) -> None:
+    """Bound the processor threads, or take all; the same number gives the same bytes."""
+    torch.set_num_threads(num_threads or ALL_THREADS)
+
+
 def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
     """Read a run folder's model, or a model bundle.
 
@@ -50,12 +57,20 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        RunError: it is neither, or a file differs from its hash.
+        RunError: it is neither, a file differs from its hash, or the parts do not fit together.
     """
     bundle = folder / "model" if (folder / "model").is_dir() else folder
     card, weights = load_bundle(bundle)
     chosen = choose_device(device)
-    settings = ModelSettings.model_validate(card["architecture"])
-    network = build_model(settings, image_px=card["input"]["prepare"]["image_px"])
-    network.load_state_dict(weights)
+    try:
+        settings = ModelSettings.model_validate(card["architecture"])
+        # The bundle holds all weights: none are fetched or looked for.
+        plain = settings.model_copy(update={"weights": None, "pretrained": False})
+        network = build_model(plain, image_px=int(card["input"]["prepare"]["image_px"]))
+        network.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        raise RunError(
+            f"{bundle}: expected weights that fit the network of model.json, got "
+            f"{type(error).__name__}. Take a bundle as train wrote it."
+        ) from error
     return TrainedModel(network.eval().to(chosen), settings, card, chosen)

@@ -80,7 +80,7 @@ def write_phantom(  # noqa: PLR0913 (out, what, which seed; the rest is how)
     Raises:
         RunError: the folder is there and not empty, or the disk is full.
     """
-    with new_folder(out, force=force) as part:
+    with new_folder(out, mark="truth", force=force) as part:
         for name in ("cohort/ultrasound", "cohort/slides", "truth/masks"):
             (part / name).mkdir(parents=True)
         jobs = [

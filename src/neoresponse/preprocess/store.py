@@ -17,7 +17,7 @@ import numpy as np
 from neoresponse.cohort.validate import CheckedCohort
 from neoresponse.config import PrepareSettings
 from neoresponse.durable import new_folder, read_json, sha256_of, write_json
-from neoresponse.errors import RunError
+from neoresponse.errors import CohortError, RunError
 from neoresponse.imaging.roi import read_roi
 from neoresponse.imaging.slide import open_slide
 from neoresponse.imaging.ultrasound import read_ultrasound
@@ -47,6 +47,10 @@ CODE_VERSION = 1
 """Raised when the same file and settings would give other pixels than before."""
 
 Record = dict[str, Any]
+Cut = tuple[Pixels, Box]
+"""Pixels, and the box in the source that they show."""
+Image = tuple[Pixels, Record]
+"""Pixels, and what they were made from."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def open_store(folder: Path) -> Store:
     for modality in IMAGES:
         try:
             shape = list(store.array(modality).shape)
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError):
             shape = []
         if shape != manifest["shapes"][modality]:
             raise RunError(
@@ -133,7 +137,7 @@ def prepare_store(
         CohortError: a file changed since it was checked.
     """
     older = _older_store(out) if force else None
-    with new_folder(out, force=force) as part:
+    with new_folder(out, mark=MANIFEST, force=force) as part:
         shapes = _shapes(len(checked.patients), settings)
         arrays = {
             modality: np.lib.format.open_memmap(
@@ -143,10 +147,10 @@ def prepare_store(
         }
         records = []
         for row, patient in enumerate(track(checked.patients, name="prepare")):
-            rows, reused = _prepare_patient(patient, settings, older)
-            for modality, pixels in rows.items():
+            images = _prepare_patient(patient, settings, older)
+            for modality, (pixels, _) in images.items():
                 arrays[modality][row] = pixels
-            records.append(_record(patient, rows, reused))
+            records.append(_record(patient, {m: record for m, (_, record) in images.items()}))
         for array in arrays.values():
             array.flush()
         write_json(part / MANIFEST, _manifest(checked, settings, shapes, records))
@@ -170,18 +174,23 @@ def _older_store(out: Path) -> Store | None:
 
 def _prepare_patient(
     patient: Patient, settings: PrepareSettings, older: Store | None
-) -> tuple[dict[Modality, Pixels], dict[Modality, Record]]:
-    """Pixels of one patient, and for each what it was made from."""
+) -> dict[Modality, Image]:
+    """Pixels of each of a patient's images, and what they were made from."""
     sources = _source_records(patient, settings)
     reused = _reusable(patient.patient_id, sources, older)
-    if older is not None and len(reused) == len(sources):
-        row = older.row_of[patient.patient_id]
-        return {modality: np.asarray(older.array(modality)[row]) for modality in sources}, reused
-    rows = {
-        **_crop_ultrasound(patient, settings, sources),
-        **_cut_biopsy(patient, settings, sources),
+    if reused is not None:
+        return reused
+    try:
+        cuts = {**_crop_ultrasound(patient, settings), **_cut_biopsy(patient, settings)}
+    except CohortError as error:
+        raise type(error)(f"{patient.patient_id}: {error}") from error
+    return {
+        modality: (
+            pixels,
+            {**sources[modality], "window": _numbers(window), "pixels_sha256": _hash(pixels)},
+        )
+        for modality, (pixels, window) in cuts.items()
     }
-    return rows, sources
 
 
 def _source_records(patient: Patient, settings: PrepareSettings) -> dict[Modality, Record]:
@@ -207,22 +216,23 @@ def _source_records(patient: Patient, settings: PrepareSettings) -> dict[Modalit
 
 def _reusable(
     patient_id: str, sources: dict[Modality, Record], older: Store | None
-) -> dict[Modality, Record]:
-    """The older store's records whose key is still the same."""
+) -> dict[Modality, Image] | None:
+    """The older store's images of a patient, or None where any would differ or is damaged."""
     if older is None or patient_id not in older.row_of:
-        return {}
-    images = older.manifest["patients"][older.row_of[patient_id]]["images"]
-    return {
-        modality: images[modality]
-        for modality, record in sources.items()
-        if modality in images and images[modality]["key"] == record["key"]
-    }
+        return None
+    row = older.row_of[patient_id]
+    records = older.manifest["patients"][row]["images"]
+    if {m: record["key"] for m, record in records.items()} != {
+        m: record["key"] for m, record in sources.items()
+    }:
+        return None
+    images = {m: (np.asarray(older.array(m)[row]), records[m]) for m in sources}
+    is_whole = all(_hash(pixels) == record["pixels_sha256"] for pixels, record in images.values())
+    return images if is_whole else None
 
 
-def _crop_ultrasound(
-    patient: Patient, settings: PrepareSettings, sources: dict[Modality, Record]
-) -> dict[Modality, Pixels]:
-    """Crops of both time points; writes each window's box into its source record."""
+def _crop_ultrasound(patient: Patient, settings: PrepareSettings) -> dict[Modality, Cut]:
+    """Crop and window of each time point."""
     frames: dict[Modality, UltrasoundFrame] = {}
     windows: dict[Modality, Window] = {}
     for modality, source in ((Modality.US_0, patient.us_0), (Modality.US_1, patient.us_1)):
@@ -231,9 +241,7 @@ def _crop_ultrasound(
         frame = read_ultrasound(source.path, spacing_mm=_single_spacing(source))
         roi = read_roi(source.roi_path) if source.roi_path is not None else None
         before = windows.get(Modality.US_0)
-        follows = modality == Modality.US_1 and before is not None
-        if follows and (settings.us_1_window == "same" or roi is None):
-            assert before is not None
+        if before is not None and (settings.us_1_window == "same" or roi is None):
             windows[modality] = follow_up_window(before, frames[Modality.US_0], frame, roi)
         elif roi is not None:
             windows[modality] = lesion_window(frame, roi, margin_ratio=settings.margin_ratio)
@@ -241,9 +249,11 @@ def _crop_ultrasound(
             side = min(frame.region.width, frame.region.height)
             windows[modality] = Window(centre=frame.region.centre, side=side, is_mm=False)
         frames[modality] = frame
-        sources[modality]["window"] = _numbers(window_box(frame, windows[modality]))
     return {
-        modality: crop_frame(frame, windows[modality], image_px=settings.image_px)
+        modality: (
+            crop_frame(frame, windows[modality], image_px=settings.image_px),
+            window_box(frame, windows[modality]),
+        )
         for modality, frame in frames.items()
     }
 
@@ -253,18 +263,20 @@ def _single_spacing(source: UltrasoundSource) -> float | None:
     return source.spacing_mm[0] if source.spacing_mm is not None else None
 
 
-def _cut_biopsy(
-    patient: Patient, settings: PrepareSettings, sources: dict[Modality, Record]
-) -> dict[Modality, Pixels]:
-    """Patches of the biopsy; writes the region's box into its source record."""
+def _cut_biopsy(patient: Patient, settings: PrepareSettings) -> dict[Modality, Cut]:
+    """Patches of the biopsy, and the region that they come from."""
     source = patient.biopsy
     if source is None:
         return {}
     roi = read_roi(source.roi_path) if source.roi_path is not None else None
     with open_slide(source.path, mpp=source.mpp) as slide:
-        sources[Modality.BIOPSY]["window"] = _numbers(region_box(slide, roi))
         patches = read_patches(slide, roi, region_px=settings.region_px, patch_px=settings.image_px)
-    return {Modality.BIOPSY: patches}
+        return {Modality.BIOPSY: (patches, region_box(slide, roi))}
+
+
+def _hash(pixels: Pixels) -> str:
+    """SHA-256 of pixels."""
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def _numbers(box: Box) -> list[float]:
@@ -272,17 +284,8 @@ def _numbers(box: Box) -> list[float]:
     return [round(edge, 3) for edge in (box.left, box.top, box.right, box.bottom)]
 
 
-def _record(
-    patient: Patient, rows: dict[Modality, Pixels], sources: dict[Modality, Record]
-) -> Record:
+def _record(patient: Patient, images: dict[Modality, Record]) -> Record:
     """One patient's entry in the manifest."""
-    images = {
-        modality: {
-            **sources[modality],
-            "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
-        }
-        for modality, pixels in rows.items()
-    }
     return {
         "patient_id": patient.patient_id,
         "label": patient.label,

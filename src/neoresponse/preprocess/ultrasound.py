@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from neoresponse.errors import ImageError
 from neoresponse.types import Box, Pixels, Roi, UltrasoundFrame
 
 MIN_WINDOW_PX = 16
+"""A window around a tiny lesion is at least this wide; fewer pixels show nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ def lesion_window(frame: UltrasoundFrame, roi: Roi, *, margin_ratio: float) -> W
     bounds = roi.bounds
     row_mm, column_mm = frame.spacing_mm or (1.0, 1.0)
     longest = max(bounds.width * column_mm, bounds.height * row_mm)
-    side = longest * (1 + 2 * margin_ratio)
+    least = MIN_WINDOW_PX * max(row_mm, column_mm)
+    side = max(longest * (1 + 2 * margin_ratio), least)
     return Window(centre=bounds.centre, side=side, is_mm=frame.spacing_mm is not None)
 
 
@@ -91,16 +92,8 @@ def crop_frame(frame: UltrasoundFrame, window: Window, *, image_px: int) -> Pixe
 
     Returns:
         Grey levels, (image_px, image_px).
-
-    Raises:
-        ImageError: the window is smaller than 16 pixels.
     """
     box = window_box(frame, window)
-    if min(box.width, box.height) < MIN_WINDOW_PX:
-        raise ImageError(
-            f"outline: expected a window of at least {MIN_WINDOW_PX} pixels, got "
-            f"{min(box.width, box.height):.1f}. Check the outline and the pixel size."
-        )
     only_region = np.zeros_like(frame.pixels)
     rows = slice(max(0, round(frame.region.top)), round(frame.region.bottom))
     columns = slice(max(0, round(frame.region.left)), round(frame.region.right))

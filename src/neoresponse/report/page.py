@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 import neoresponse
 from neoresponse.config import CLINICAL_FLOOR
 from neoresponse.durable import new_folder, write_bytes, write_text
+from neoresponse.errors import RunError
 from neoresponse.evaluation.evaluate import BOTH_TESTS, TRAIN, test_cohorts
 from neoresponse.report import figures, tables
 from neoresponse.report.pictures import inline_picture, inline_svg
@@ -27,6 +28,9 @@ INPUTS = {
     Modality.BIOPSY: "Biopsy patches",
 }
 """Input -> caption of its heat map, in the order of a row."""
+
+TOWARD = {"pcr": "pCR", "residual": "residual disease"}
+"""What a patient's heat speaks for -> how it is said."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,20 @@ def write_report(work: Path, out: Path, *, force: bool = False) -> Path:
     Raises:
         RunError: `work` is no study folder, a part of it cannot be read, or `out` is not empty.
     """
-    study = read_study(work)
-    drawings = _drawings(study)
-    with new_folder(out, force=force) as folder:
-        write_text(folder / PAGE, render_page(study, drawings))
+    try:
+        study = read_study(work)
+        drawings = _drawings(study)
+        page = render_page(study, drawings)
+        written = tables.csv_tables(study)
+    except (LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
+        raise RunError(
+            f"{work}: expected the files of a study as they were written, got others "
+            f"({type(error).__name__}: {str(error)[:80]}). Make the study again."
+        ) from error
+    with new_folder(out, mark=PAGE, force=force) as folder:
+        write_text(folder / PAGE, page)
         (folder / "tables").mkdir()
-        for name, text in tables.csv_tables(study).items():
+        for name, text in written.items():
             write_text(folder / "tables" / name, text)
         (folder / "figures").mkdir()
         for group in drawings.values():
@@ -203,14 +215,14 @@ def _map_rows(study: Study, run: str) -> list[dict[str, Any]]:
         shown = [
             {
                 "caption": caption,
-                "share": images[name].get("share") if name in images else None,
                 "address": inline_picture(folder, images[name]["file"]) if name in images else None,
                 "alt": f"Heat map of {run}, patient {patient['patient_id']}: {caption}",
             }
             for name, caption in INPUTS.items()
             if any(name == i["input"] for p in study.maps[run]["patients"] for i in p["images"])
         ]
-        rows.append({"patient": patient, "images": shown})
+        toward = TOWARD[patient["toward"]] if "toward" in patient else None
+        rows.append({"patient": patient, "toward": toward, "images": shown})
     return rows
 
 

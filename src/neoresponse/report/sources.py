@@ -1,6 +1,7 @@
 """What a report is made from: the parts of a study folder that are there.
 
-In: the folder. Out: a `Study`; a part that is absent is None or empty, never an error.
+In: the folder. Out: a `Study`; a part that is absent is None or empty, never an error. Once there
+is an evaluation, a run that it does not name is no longer part of the study and left out.
 """
 
 import csv
@@ -9,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neoresponse.cohort.flow import SCHEMA as FLOW_SCHEMA
+from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
 from neoresponse.config import CLINICAL_FLOOR
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
 from neoresponse.evaluation.evaluate import FILE_NAME as METRICS_FILE
 from neoresponse.evaluation.evaluate import read_metrics
 
-FLOW_SCHEMA = "neoresponse.flow/1"
-SPLIT_SCHEMA = "neoresponse.split/1"
+# The parts that write these two need torch, which a report does not; a test keeps both alike.
 RUN_SCHEMA = "neoresponse.run/1"
 EXPLAIN_SCHEMA = "neoresponse.explain/1"
+CURVES = "metrics.csv"
 NAMELESS = "unnamed cohort"
 
 Content = dict[str, Any]
@@ -88,12 +91,16 @@ def read_study(folder: Path) -> Study:
     """
     flow = _read(folder / "check" / "flow.json", FLOW_SCHEMA)
     split = _read(folder / "split" / "split.json", SPLIT_SCHEMA)
-    runs = _read_each(folder / "runs", "run.json", RUN_SCHEMA)
-    curves = sorted((folder / "runs").glob("*/metrics.csv"))
-    epochs = {path.parent.name: read_epochs(path) for path in curves}
     evaluation = folder / "evaluation"
     metrics = read_metrics(evaluation) if (evaluation / METRICS_FILE).is_file() else None
-    maps = _read_each(folder / "explain", "explain.json", EXPLAIN_SCHEMA)
+    named = None if metrics is None else set(metrics["runs"])
+    records, curves, indexes = (
+        _find(folder / part, name, named=named)
+        for part, name in (("runs", "run.json"), ("runs", CURVES), ("explain", "explain.json"))
+    )
+    runs = {run: read_json(path, schema=RUN_SCHEMA) for run, path in records.items()}
+    epochs = {run: read_epochs(path) for run, path in curves.items()}
+    maps = {run: read_json(path, schema=EXPLAIN_SCHEMA) for run, path in indexes.items()}
     parts = [part for part in (flow, metrics, split, *runs.values(), *maps.values()) if part]
     if not parts:
         raise RunError(
@@ -147,7 +154,7 @@ def _read(path: Path, schema: str) -> Content | None:
     return read_json(path, schema=schema) if path.is_file() else None
 
 
-def _read_each(folder: Path, name: str, schema: str) -> dict[str, Content]:
-    """The same file from each folder in a folder."""
-    paths = sorted(folder.glob(f"*/{name}"))
-    return {path.parent.name: read_json(path, schema=schema) for path in paths}
+def _find(folder: Path, name: str, *, named: set[str] | None) -> dict[str, Path]:
+    """The same file in the folder of each run, of those runs alone that are named."""
+    paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{name}"))}
+    return {run: path for run, path in paths.items() if named is None or run in named}

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from neoresponse.cohort.dictionary import FOCALITY
 from neoresponse.report.sources import Study
 from neoresponse.types import SIMULATED
 
@@ -30,13 +31,12 @@ COHORTS = {
 }
 """Group in `metrics.json` -> how it is headed."""
 
-FOCALITY = {"unifocal": "unifocal", "multifocal": "multifocal"}
 INPUTS = {"biopsy": "biopsy", "us_0": "US-0", "us_1": "US-1", "clinical": "clinical variables"}
-HEADS = {
+HEADS: dict[str, Mapping[str, str] | tuple[str, ...]] = {
     "rates": RATES,
     "counts": COUNTS,
     "cohorts": COHORTS,
-    "focality": FOCALITY,
+    "focality": FOCALITY.words,
     "inputs": INPUTS,
 }
 """What the templates show for our keys, and in which order."""
@@ -74,7 +74,7 @@ def groups_of(study: Study) -> list[str]:
     return list(in_order(dict.fromkeys(sorted(found)), COHORTS))
 
 
-def in_order(content: Row, heads: Mapping[str, str]) -> dict[str, Any]:
+def in_order(content: Row, heads: Iterable[str]) -> dict[str, Any]:
     """The same content with its keys in the order of `heads`, unknown ones last."""
     known = {name: content[name] for name in heads if name in content}
     return known | dict(content)
@@ -88,7 +88,7 @@ def _flow_rows(study: Study) -> Iterable[Row]:
     for reason in study.flow["reasons"]:
         yield {"what": f"left out: {reason['reason']}", "num_patients": reason["num_patients"]}
     yield {"what": "included", "num_patients": study.flow["num_included"]}
-    for focality, counts in in_order(study.flow["counts"], FOCALITY).items():
+    for focality, counts in in_order(study.flow["counts"], FOCALITY.words).items():
         for outcome, num_patients in counts.items():
             yield {"what": f"{focality}, {outcome}", "num_patients": num_patients}
 

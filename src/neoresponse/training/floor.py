@@ -25,19 +25,22 @@ def clinical_floor(store: Store, assignments: Sequence[Assignment]) -> list[Pred
     train = patients_of(store, assignments, "train")
     label = [outcome for _, outcome in train]
     encoder = fit_encoder([store.patients[row].clinical for row, _ in train], label)
-    values, _ = encoder.encode([patient.clinical for patient in store.patients])
-    design = np.column_stack([np.ones(len(values)), values.astype(float)])
-    coefficients = fit_logistic(design[[row for row, _ in train]], label, ridge=RIDGE)
+    values, is_known = encoder.encode([patient.clinical for patient in store.patients])
+    rows = [row for row, _ in train]
+    # A variable that lacks in training gets a column that says so: missing is no value.
+    is_missing = np.logical_not(is_known)
+    lacks = is_missing[:, is_missing[rows].any(axis=0)]
+    design = np.column_stack([np.ones(len(values)), values.astype(float), lacks.astype(float)])
+    coefficients = fit_logistic(design[rows], label, ridge=RIDGE)
     probability = logistic_probability(design, coefficients)
-    rows = [store.row_of[a.patient_id] for a in assignments]
     return [
         Prediction(
             a.patient_id,
             a.cohort,
             a.split,
             a.label,
-            probability=float(probability[row]),
-            available=store.patients[row].available,
+            probability=float(probability[store.row_of[a.patient_id]]),
+            available=store.patients[store.row_of[a.patient_id]].available,
         )
-        for a, row in zip(assignments, rows, strict=True)
+        for a in assignments
     ]

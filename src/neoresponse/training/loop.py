@@ -19,12 +19,14 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from neoresponse.config import RunSettings
+from neoresponse.data.batch import Batch
 from neoresponse.data.dataset import Dataset
 from neoresponse.data.forward import batch_logits
 from neoresponse.errors import RunError
 from neoresponse.models.checkpoint import load_checkpoint, load_tensors, save_checkpoint
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.stats.discrimination import auc
+from neoresponse.training.arrange import arrange
 from neoresponse.training.fit import Fitted
 from neoresponse.training.optim import make_optimiser, restore_state, state_tensors
 from neoresponse.training.predict import patient_probability
@@ -74,12 +76,15 @@ def train_network(
     Raises:
         RunError: the loss is not finite, or a checkpoint is damaged.
     """
+    arrange(model, settings.train)
     optimiser = make_optimiser(model, settings.train)
     progress = _resume(model, optimiser, folder / CHECKPOINTS)
     epochs = range(len(progress.history), settings.train.epochs)
     for epoch in track(epochs, name="train", total=len(epochs)):
         train_loss = _train_epoch(model, optimiser, fitted, settings, epoch=epoch)
-        row = {"epoch": epoch, "train_loss": train_loss, **_validate(model, fitted)}
+        with autocast(fitted.dataset.device, settings):
+            validated = _validate(model, fitted)
+        row = {"epoch": epoch, "train_loss": train_loss, **validated}
         progress.history.append(row)
         _save(model, optimiser, progress, folder / CHECKPOINTS, settings=settings)
     kept = _kept_weights(progress, folder / CHECKPOINTS)
@@ -115,6 +120,7 @@ def _train_epoch(
     num_patches = fitted.dataset.store.settings.num_patches
     patches = rng.integers(num_patches, size=len(order))
     total = 0.0
+    waiting: tuple[Tensor, Batch] | None = None
     for start in range(0, len(order), settings.train.batch_size):
         chosen = order[start : start + settings.train.batch_size]
         batch = fitted.dataset.training_batch(
@@ -123,11 +129,13 @@ def _train_epoch(
         with autocast(batch.clinical.device, settings):
             logits = batch_logits(model, batch).squeeze(1)
         loss = nnf.binary_cross_entropy_with_logits(logits.float(), batch.label)
-        _check_finite(loss.detach(), batch.patient_ids, epoch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        total += float(loss.detach()) * len(batch)
+        # The loss is read one step late: a GPU then never waits for the next step to be queued.
+        total += 0.0 if waiting is None else _read_loss(*waiting, epoch)
+        waiting = loss.detach(), batch
+    total += 0.0 if waiting is None else _read_loss(*waiting, epoch)
     return total / len(order)
 
 
@@ -142,14 +150,16 @@ def _stream_seed(seed: int, stream: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, stream, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _check_finite(loss: Tensor, patient_ids: Sequence[str], epoch: int) -> None:
-    """Stop at a loss that is not a number, and say whose batch it was."""
-    if not torch.isfinite(loss):
-        named = ", ".join(sorted(set(patient_ids)))
+def _read_loss(loss: Tensor, batch: Batch, epoch: int) -> float:
+    """Sum over a batch; stop at a loss that is not a number, and say whose batch it was."""
+    value = float(loss)
+    if not math.isfinite(value):
+        named = ", ".join(sorted(set(batch.patient_ids)))
         raise RunError(
-            f"epoch {epoch}: expected a finite loss, got {loss.item()} in a batch of patients "
+            f"epoch {epoch}: expected a finite loss, got {value} in a batch of patients "
             f"{named}. Lower train.learning_rate or look at these images."
         )
+    return value * len(batch)
 
 
 def _validate(model: SECrossT, fitted: Fitted) -> Row:
@@ -204,8 +214,7 @@ def _is_best(history: Sequence[Row], keep_from_epoch: int) -> bool:
 
 def _rank(row: Row) -> tuple[float, float]:
     """Smaller is better."""
-    loss = row["validation_loss"]
-    return -row["validation_accuracy"], loss if math.isfinite(loss) else math.inf
+    return -row["validation_accuracy"], row["validation_loss"]
 
 
 def _resume(model: SECrossT, optimiser: torch.optim.Optimizer, folder: Path) -> Progress:

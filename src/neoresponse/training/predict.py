@@ -8,6 +8,7 @@ from neoresponse.cohort.split import Assignment
 from neoresponse.data.dataset import Dataset, open_for
 from neoresponse.data.forward import batch_probability
 from neoresponse.data.predictions import Prediction
+from neoresponse.errors import RunError
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.store import Store
@@ -64,4 +65,12 @@ def patient_probability(
         for batch in track(batches, name="predict", total=total)
     ]
     network.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros(0)
+    probability = np.concatenate(parts) if parts else np.zeros(0)
+    lost = np.flatnonzero(~np.isfinite(probability))
+    if lost.size:
+        patient_id = dataset.store.patients[rows[int(lost[0])]].patient_id
+        raise RunError(
+            f"{patient_id}: expected a finite probability, got {probability[lost[0]]}. "
+            "Lower train.learning_rate or look at this patient's images."
+        )
+    return probability

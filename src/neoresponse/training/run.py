@@ -14,15 +14,16 @@ import torch
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
-from neoresponse.config import RunSettings, run_settings, to_toml
+from neoresponse.config import RunSettings, to_toml
 from neoresponse.durable import read_json, sha256_of, write_json, write_text
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.se_crosst import SECrossT
-from neoresponse.models.trained import choose_device
+from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
 from neoresponse.stats.threshold import youden_threshold
+from neoresponse.training.arrange import choose_algorithms, keep_memory
 from neoresponse.training.fit import Fitted, fit_inputs
 from neoresponse.training.loop import Progress, metrics_csv, train_network
 from neoresponse.training.predict import patient_probability
@@ -62,11 +63,12 @@ def train_run(
             f"{store.folder}: expected the settings under [prepare] that this run names, got "
             "others. Prepare the cohort with the same settings file."
         )
-    inputs = _inputs(store, assignments)
+    inputs = _inputs(store, assignments, settings)
     _claim(folder, settings, inputs)
-    use_threads(settings)
+    use_threads(settings.train.num_threads)
     device = choose_device(settings.train.device)
-    torch.use_deterministic_algorithms(device.type == "cpu")
+    choose_algorithms(device)
+    keep_memory()
     fitted = fit_inputs(store, assignments, settings, device)
     write_split(folder, assignments, settings.train.augment, seed=settings.seed)
     write_text(folder / "samples.csv", fitted.samples.to_csv())
@@ -81,35 +83,59 @@ def train_run(
     return summary
 
 
-def use_threads(settings: RunSettings) -> None:
-    """Bound the processor threads; the same number gives the same bytes."""
-    if settings.train.num_threads is not None:
-        torch.set_num_threads(settings.train.num_threads)
-
-
 def forget_run(folder: Path) -> None:
-    """Throw a run away, finished or not."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Throw a run away, finished or not.
+
+    Raises:
+        RunError: the folder holds something that is no run.
+    """
+    if (folder / INPUTS).exists():
+        shutil.rmtree(folder)
+    elif _holds_more_than_parts(folder):
+        raise RunError(
+            f"{folder}: expected a run folder (with {INPUTS} in it), found other files. "
+            "They are not replaced: name another folder."
+        )
+
+
+def recipe(settings: RunSettings) -> dict[str, Any]:
+    """The settings that decide what a run becomes; all others may change beside it."""
+    parts = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
+    return {**parts, "threshold": settings.evaluate.threshold}
 
 
 def is_same_run(
     folder: Path, settings: RunSettings, store: Store, assignments: Sequence[Assignment]
 ) -> bool:
-    """Whether a folder holds this very run, finished or not: same settings, pixels and split."""
+    """Whether a folder holds this very run, finished or not: same recipe, pixels and split."""
     try:
         started = read_json(folder / INPUTS, schema=INPUTS_SCHEMA)
-        same_settings = run_settings(str(folder / CONFIG)) == settings
-    except (RunError, ConfigError):
+    except RunError:
         return False
-    return same_settings and started == _inputs(store, assignments)
+    return started == _inputs(store, assignments, settings)
 
 
-def _inputs(store: Store, assignments: Sequence[Assignment]) -> dict[str, Any]:
-    """Hashes of what a run is trained on."""
+def is_trained_on(folder: Path, store: Store) -> bool:
+    """Whether a run was trained on the patients of this very store."""
+    try:
+        started = read_json(folder / INPUTS, schema=INPUTS_SCHEMA)
+    except RunError:
+        return False
+    return bool(started["prepared_sha256"] == sha256_of(store.folder / MANIFEST))
+
+
+def _inputs(
+    store: Store, assignments: Sequence[Assignment], settings: RunSettings
+) -> dict[str, Any]:
+    """All that a run becomes what it is from: software, recipe, and hashes of what it reads."""
+    weights = settings.model.weights
     return {
         "schema": INPUTS_SCHEMA,
+        "software": f"neoresponse {neoresponse.__version__}",
+        "recipe": recipe(settings),
         "prepared_sha256": sha256_of(store.folder / MANIFEST),
         "split_sha256": hashlib.sha256(split_csv(assignments).encode()).hexdigest(),
+        "weights_sha256": sha256_of(weights) if weights and weights.is_file() else None,
     }
 
 
@@ -121,14 +147,12 @@ def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
             "Name another folder or add --force to replace it."
         )
     if (folder / INPUTS).exists():
-        started = read_json(folder / INPUTS, schema=INPUTS_SCHEMA)
-        if run_settings(str(folder / CONFIG)) != settings or started != inputs:
+        if read_json(folder / INPUTS, schema=INPUTS_SCHEMA) != inputs:
             raise RunError(
                 f"{folder}: expected the settings, store and split that this unfinished run was "
                 "started with, got others. Use those, or add --force to begin again."
             )
-        return
-    if folder.exists() and any(p.name != CONFIG for p in folder.iterdir()):
+    elif _holds_more_than_parts(folder):
         raise RunError(
             f"{folder}: expected a new folder, found one with files in it. "
             "Name another folder or add --force to replace it."
@@ -136,6 +160,14 @@ def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, to_toml(settings))
     write_json(folder / INPUTS, inputs)
+
+
+def _holds_more_than_parts(folder: Path) -> bool:
+    """Whether there is anything but what a process leaves that is killed at its first writes."""
+    if folder.is_file():
+        return True
+    names = {path.name for path in folder.glob("*")} - {CONFIG}
+    return any(not name.endswith(".part") for name in names)
 
 
 def _card(

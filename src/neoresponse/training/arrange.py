@@ -1,0 +1,82 @@
+"""How a training uses the machine: algorithms, memory, compiled code. None changes what is learnt.
+
+What each costs and gives: docs/explanation/speed.md.
+"""
+
+import ctypes
+import shutil
+import sys
+from typing import cast
+
+import torch
+from torch import nn
+
+from neoresponse.config import TrainSettings
+from neoresponse.errors import ConfigError, RunError
+from neoresponse.models.crossformer import Block, CrossFormer, Stage
+from neoresponse.models.se_crosst import SECrossT
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's mallopt
+_KEPT_BYTES = 2**30
+
+
+def arrange(network: SECrossT, settings: TrainSettings) -> None:
+    """Compile the network, or let it forget activations, as the settings wish.
+
+    Raises:
+        ConfigError: activations are to be made again in a network that is no CrossFormer.
+        RunError: there is no C++ compiler.
+    """
+    if settings.checkpoint_activations:
+        _recompute_activations(network)
+    if settings.compile:
+        if not any(shutil.which(name) for name in ("g++", "clang++", "cl")):
+            raise RunError(
+                "train.compile: expected a C++ compiler, found none. Install g++ or set it to "
+                "false."
+            )
+        _compile(network)
+
+
+def choose_algorithms(device: torch.device) -> None:
+    """The same bytes on the same machine: on a CPU always, on a GPU wherever torch has a way.
+
+    On a GPU an algorithm without such a way warns once and runs (the largest of a pooling window
+    in VGG and ResNet is one); the products of matrices repeat themselves there as long as one
+    stream is used, which is so here.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    # Fresh memory is written before it is read in every network here; filling it first costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def keep_memory() -> None:
+    """Let the process keep freed memory for the next step, where the C library is glibc.
+
+    By default large blocks go back to the system at once, and every step pays for fresh pages.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def _compile(network: SECrossT) -> None:
+    """Compile what repeats: CrossFormer's blocks, each shape of them once; else the network."""
+    blocks: list[nn.Module] = [part for part in network.modules() if isinstance(part, Block)]
+    # Each stage, time-point batch and last batch is a shape of its own; torch gives up after 8.
+    torch._dynamo.config.recompile_limit = 64
+    for part in blocks or [network]:
+        part.compile(dynamic=False)
+
+
+def _recompute_activations(network: SECrossT) -> None:
+    """Tell every CrossFormer to keep only what enters its blocks."""
+    for trunk, _ in network.streams():
+        if not isinstance(trunk.backbone, CrossFormer):
+            raise ConfigError(
+                "train.checkpoint_activations: expected backbone `crossformer`, got another. "
+                "Set it to false."
+            )
+        for stage in trunk.backbone.layers:
+            cast(Stage, stage).is_recomputed = True

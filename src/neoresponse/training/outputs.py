@@ -1,0 +1,65 @@
+"""Run folder + store -> `predictions.csv`, its card, and the clinical floor beside it."""
+
+from pathlib import Path
+
+from neoresponse.cohort.split import read_split
+from neoresponse.config import run_settings
+from neoresponse.data.predictions import (
+    FILE_NAME,
+    FLOOR_NAME,
+    PredictionsCard,
+    write_card,
+    write_predictions,
+)
+from neoresponse.errors import RunError
+from neoresponse.models.trained import TrainedModel, load_model, use_threads
+from neoresponse.preprocess.store import Store
+from neoresponse.training.floor import clinical_floor
+from neoresponse.training.predict import predict_patients
+from neoresponse.training.run import CONFIG, is_trained_on
+from neoresponse.types import Track, untracked
+
+
+def open_run(run: Path) -> TrainedModel:
+    """The model of a run folder, on the device and threads of its settings; or of a bundle."""
+    if not (run / CONFIG).is_file():
+        return load_model(run)
+    settings = run_settings(str(run / CONFIG)).train
+    use_threads(settings.num_threads)
+    return load_model(run, device=settings.device)
+
+
+def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
+    """Write `predictions.csv` of a run's own split, and the clinical floor beside it.
+
+    Raises:
+        RunError: the store is not the one that the run was trained on.
+    """
+    if not is_trained_on(run, store):
+        raise RunError(
+            f"{store.folder}: expected the store that {run} was trained on, got another. "
+            "Name that one, or an output folder to predict it as a new cohort."
+        )
+    assignments = read_split(run)
+    model = open_run(run)
+    predictions = predict_patients(model, store, assignments, track=track)
+    write_card(run, _card(model, store))
+    write_predictions(run / FLOOR_NAME, clinical_floor(store, assignments))
+    write_predictions(run / FILE_NAME, predictions)
+
+
+def predict_new(run: Path, store: Store, folder: Path, *, track: Track = untracked) -> None:
+    """Write `predictions.csv` of every patient of a store that the model has not seen."""
+    model = open_run(run)
+    predictions = predict_patients(model, store, None, track=track)
+    write_card(folder, _card(model, store))
+    write_predictions(folder / FILE_NAME, predictions)
+
+
+def _card(model: TrainedModel, store: Store) -> PredictionsCard:
+    """What stands beside a model's predictions."""
+    return PredictionsCard(
+        cohort_name=store.manifest["cohort_name"],
+        is_simulated=store.manifest["is_simulated"] or model.card["trained_on"]["is_simulated"],
+        threshold=model.card["threshold"],
+    )
