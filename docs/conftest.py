@@ -9,7 +9,8 @@ def _check_toml(example):
     import tomllib
 
     from neoresponse.cohort.dictionary import CohortFile
-    from neoresponse.config import RunSettings, StudySettings, load_section, merge
+    from neoresponse.config import RunSettings, StudySettings, merge
+    from neoresponse.settings_file import load_section
 
     content = tomllib.loads(example.parsed)
     if "schema" in content:

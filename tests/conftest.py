@@ -7,9 +7,10 @@ import torch
 
 from neoresponse.cohort.split import Assignment, split_patients
 from neoresponse.cohort.validate import CheckedCohort, check_cohort
-from neoresponse.config import RunSettings, run_settings
+from neoresponse.config import RunSettings
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import Store, prepare_store
+from neoresponse.settings_file import run_settings
 from neoresponse.training.run import train_run
 
 torch.set_num_threads(1)  # tiny tensors: threads cost more than they give

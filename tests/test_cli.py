@@ -58,7 +58,7 @@ def test_doctor_names_what_is_there():
 def test_published_counts_are_printed_for_596_patients(tmp_path):
     """The table alone, without images, is enough to split."""
     from neoresponse.cohort.split import split_patients, write_split
-    from neoresponse.config import run_settings
+    from neoresponse.settings_file import run_settings
     from neoresponse.types import Patient
 
     settings = run_settings("guo2024")
@@ -87,7 +87,7 @@ def _as_command(function):
 
 
 def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
-    from neoresponse.config import to_toml
+    from neoresponse.settings_file import to_toml
 
     config = tmp_path / "tiny.toml"
     config.write_text(to_toml(tiny))

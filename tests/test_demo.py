@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from neoresponse.config import to_toml
 from neoresponse.durable import read_json, sha256_of
 from neoresponse.evaluation.evaluate import read_metrics
+from neoresponse.settings_file import to_toml
 
 RESULTS = (
     "runs/se_crosst/model/weights.safetensors",

@@ -6,9 +6,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from neoresponse import durable
-from neoresponse.config import StudySettings, merge, to_toml
+from neoresponse.config import StudySettings, merge
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
+from neoresponse.settings_file import to_toml
 from neoresponse.study import run_study
 
 TRAINING = ("train se_crosst", "predict se_crosst", "evaluate", "explain se_crosst")
@@ -50,7 +51,7 @@ def done(tmp_path_factory, settings):
 DIES = """
 import os, sys
 from pathlib import Path
-from neoresponse.config import study_settings
+from neoresponse.settings_file import study_settings
 from neoresponse.study import run_study
 
 left, moment, replace = [int(sys.argv[3])], sys.argv[4], Path.replace

@@ -90,8 +90,8 @@ def phantom(
     force: bool,
 ) -> None:
     """Simulate a hospital: OUT/cohort is what it sends, OUT/truth what nobody else knows."""
-    from neoresponse.config import run_settings
     from neoresponse.phantom.writer import write_phantom
+    from neoresponse.settings_file import run_settings
 
     more = [f"phantom.num_patients={patients}"] if patients is not None else []
     more += [f"seed={seed}"] if seed is not None else []
@@ -148,8 +148,8 @@ def split(
     """Decide, by patient, who of COHORT is trained on; write it to OUT."""
     from neoresponse.cohort.split import split_patients, write_split
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
-    from neoresponse.config import run_settings
     from neoresponse.durable import keep_apart, new_folder
+    from neoresponse.settings_file import run_settings
 
     keep_apart(out, cohort)
     settings = run_settings(config, changes)
@@ -181,9 +181,9 @@ def prepare(
     With --force, rows of an older store at OUT are reused where nothing changed.
     """
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
-    from neoresponse.config import run_settings
     from neoresponse.durable import keep_apart
     from neoresponse.preprocess.store import prepare_store
+    from neoresponse.settings_file import run_settings
 
     keep_apart(out, cohort)
     settings = run_settings(config, changes)
@@ -215,8 +215,8 @@ def train(
     A run that was stopped goes on where it stood when the same command is given again.
     """
     from neoresponse.cohort.split import read_split
-    from neoresponse.config import run_settings
     from neoresponse.preprocess.store import open_store
+    from neoresponse.settings_file import run_settings
     from neoresponse.training.run import forget_run, train_run
 
     settings = run_settings(config, changes)
@@ -271,10 +271,10 @@ def evaluate(
     force: bool,
 ) -> None:
     """Compute every number of run folders or predictions files SOURCE..., with intervals."""
-    from neoresponse.config import run_settings
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.evaluation.evaluate import evaluate_files, write_metrics
+    from neoresponse.settings_file import run_settings
 
     settings = run_settings(config, changes)
     files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
@@ -309,10 +309,10 @@ def explain(
 
     Without --patient: test patients of RUN's split, or of a new cohort the first ones.
     """
-    from neoresponse.config import run_settings
     from neoresponse.durable import new_folder
     from neoresponse.explain.patients import explain_patients, find_patients
     from neoresponse.preprocess.store import open_store
+    from neoresponse.settings_file import run_settings
     from neoresponse.training.outputs import open_run
     from neoresponse.training.run import is_trained_on
 
@@ -348,7 +348,7 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) ->
 
     Given again, it does only what is not done: after a stop, or after a changed file or setting.
     """
-    from neoresponse.config import study_settings
+    from neoresponse.settings_file import study_settings
     from neoresponse.study import run_study
 
     settings = study_settings(str(study_file), changes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import Assignment, read_split, split_patients, write_split
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop, write_check
-from neoresponse.config import StudySettings, study_settings, to_toml
+from neoresponse.config import StudySettings
 from neoresponse.data.predictions import CARD_NAME, FILE_NAME, FLOOR_NAME
 from neoresponse.durable import keep_apart, new_folder, only_one, sha256_of, write_text
 from neoresponse.errors import RunError
@@ -20,6 +20,7 @@ from neoresponse.ledger import Ledger, Say, fingerprint, silent
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import MANIFEST, Store, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
+from neoresponse.settings_file import study_settings, to_toml
 from neoresponse.training.outputs import open_run, predict_run
 from neoresponse.training.run import RUN, is_same_run, recipe, train_run
 from neoresponse.types import Track, untracked

@@ -12,19 +12,16 @@ from neoresponse.explain.gradcam import grad_cam
 from neoresponse.models.build import build_backbone, build_model
 
 SIDE = 64
+SMALLER = {"vgg11": 32, "densenet121": 32}  # they are large for a quick test
 SMALL = {"embed_dim": 48, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4), "group_size": 4}
-REAL = (
-    "vgg16",
-    "resnet50",
-    "densenet121",
-    "vit_small_patch16_224",
-    "swin_tiny_patch4_window7_224",
-)
+SWIN = "swin_tiny_patch4_window7_224"  # timm has no smaller one of its kind
+REAL = ("vgg16", "resnet50", "vit_small_patch16_224")
 BACKBONES = [
     pytest.param(SMALL, id="crossformer"),
     pytest.param({"backbone": "vgg11"}, id="vgg"),
     pytest.param({"backbone": "test_resnet"}, id="resnet"),
     pytest.param({"backbone": "densenet121"}, id="densenet"),
+    pytest.param({"backbone": SWIN}, id="swin"),
     pytest.param({"backbone": "test_vit"}, id="vit"),
     pytest.param({"backbone": "test_convnext"}, id="another"),
     *[pytest.param({"backbone": n}, id=f"{n}-real", marks=pytest.mark.slow) for n in REAL],
@@ -39,9 +36,13 @@ def _timm(request):
         pytest.skip("the extra `baselines` is not installed")
 
 
+def side_of(settings):
+    return SMALLER.get(settings.get("backbone"), SIDE)
+
+
 def backbone_of(settings, *, seed=1):
     torch.manual_seed(seed)
-    return build_backbone(ModelSettings(**settings), image_px=SIDE).eval()
+    return build_backbone(ModelSettings(**settings), image_px=side_of(settings)).eval()
 
 
 def run(backbone, images):
@@ -54,12 +55,12 @@ def run(backbone, images):
 
 @every_backbone
 def test_a_backbone_keeps_its_word(settings):
-    backbone = backbone_of(settings)
-    images = torch.randn(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    backbone, side = backbone_of(settings), side_of(settings)
+    images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         grids, pooled = run(backbone, images)
         alone = run(backbone, images[1:2])[1]
-    sides = [SIDE // stride for stride in backbone.strides]
+    sides = [side // stride for stride in backbone.strides]
     shapes = [(3, s, s, c) for s, c in zip(sides, backbone.channels, strict=True)]
     assert [tuple(grid.shape) for grid in grids] == shapes
     assert pooled.shape == (3, backbone.num_features)
@@ -76,11 +77,11 @@ def test_a_backbone_keeps_its_word(settings):
 
 @every_backbone
 def test_every_parameter_of_a_backbone_gets_a_gradient(settings):
-    backbone = backbone_of(settings).train()
+    backbone, side = backbone_of(settings).train(), side_of(settings)
     for parameter in backbone.parameters():
         if not parameter.any():  # some networks start their residual branches at zero
             torch.nn.init.normal_(parameter, std=0.1)
-    images = torch.randn(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(0))
     pooled = run(backbone, images)[1]
     weights = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(1))
     (pooled * weights).sum().backward()
@@ -92,17 +93,18 @@ def test_every_parameter_of_a_backbone_gets_a_gradient(settings):
 @every_backbone
 def test_a_backbone_shows_where_it_looked_in_the_whole_network(settings):
     torch.manual_seed(1)
+    side = side_of(settings)
     pathways = {"pathways": ("dou_ult",)}
-    model = build_model(ModelSettings(**settings, **pathways), image_px=SIDE)
-    images = {name: torch.randn(2, 3, SIDE, SIDE) for name in ("us_0", "us_1")}
+    model = build_model(ModelSettings(**settings, **pathways), image_px=side)
+    images = {name: torch.randn(2, 3, side, side) for name in ("us_0", "us_1")}
     available = {name: torch.ones(2, dtype=torch.bool) for name in images}
     available["clinical"] = torch.ones(2, 4, dtype=torch.bool)
     batch = Batch(("A", "B"), images, torch.zeros(2, 4), available, torch.zeros(2))
     for stage in (2, 3):
         heat = grad_cam(model, batch, stage=stage)
         assert {name: tuple(part.shape) for name, part in heat.items()} == {
-            "us_0": (2, SIDE, SIDE),
-            "us_1": (2, SIDE, SIDE),
+            "us_0": (2, side, side),
+            "us_1": (2, side, side),
         }
         assert all(part.isfinite().all() for part in heat.values())
     assert sum(float(part.max()) for part in heat.values()) > 0

@@ -62,7 +62,6 @@ def test_the_script_passes_a_folder_within_tolerance(parity, folder, tmp_path, c
         ("p5_small_map_96_b2", "out/logits"),
         ("p5_small_map_96_b2", "out/logits_f64"),
         ("p5_small_map_96_b2", "out/stage2.block0@stride1"),
-        ("p5_small_map_96_b2", "out/stage3.block0.dpb"),
         ("p5_small_map_96_b2", "grad/layers.0.blocks.1.attn.qkv.bias"),
         ("p5_small_map_96_b2", "param/layers.2.blocks.0.mlp.fc1.weight"),
         ("se_block", "case1/fc2_bias"),

@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from neoresponse.config import run_settings
 from neoresponse.data.predictions import read_predictions
 from neoresponse.durable import sha256_of
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.trained import load_model
 from neoresponse.preprocess.store import Store, prepare_store
+from neoresponse.settings_file import run_settings
 from neoresponse.training import loop
 from neoresponse.training.floor import clinical_floor
 from neoresponse.training.outputs import predict_run

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from neoresponse.cohort.split import read_split
-from neoresponse.config import run_settings
 from neoresponse.data.predictions import (
     FILE_NAME,
     FLOOR_NAME,
@@ -14,6 +13,7 @@ from neoresponse.data.predictions import (
 from neoresponse.errors import RunError
 from neoresponse.models.trained import TrainedModel, load_model, use_threads
 from neoresponse.preprocess.store import Store
+from neoresponse.settings_file import run_settings
 from neoresponse.training.floor import clinical_floor
 from neoresponse.training.predict import predict_patients
 from neoresponse.training.run import CONFIG, is_trained_on

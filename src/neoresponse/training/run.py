@@ -14,7 +14,7 @@ import torch
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
-from neoresponse.config import RunSettings, to_toml
+from neoresponse.config import RunSettings
 from neoresponse.durable import read_json, sha256_of, write_json, write_text
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
@@ -22,6 +22,7 @@ from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
+from neoresponse.settings_file import to_toml
 from neoresponse.stats.threshold import youden_threshold
 from neoresponse.training.arrange import choose_algorithms, keep_memory
 from neoresponse.training.fit import Fitted, fit_inputs
