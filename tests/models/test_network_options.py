@@ -22,7 +22,6 @@ OPTIONS = {
     "late difference": {"dou_ult": "late_difference"},
     "merged": {"dou_ult": "merge_after_stage_1"},
     "per image": {"neck": "per_image"},
-    "coherence at the end": {"coherence_stages": (3, 4)},
     "joint and merged": {"se_place": "joint", "dou_ult": "merge_after_stage_1"},
     "shared and late": {"dou_ult": "late_difference", "share_ultrasound_trunk": True},
 }
@@ -273,3 +272,10 @@ def test_224_px_with_groups_of_7_is_the_official_layout():
     long = [layer.blocks[1].attn for layer in backbone.layers if len(layer.blocks) > 1]
     assert [a.layout(side) for a, side in zip(long, sides[2:], strict=True)] == [(7, 2), (7, 1)]
     assert all(a % b == 0 for a, b in pairwise(sides))
+
+
+def test_coherence_may_stand_after_any_stages(tiny):
+    pathway = tiny(**SHALLOW, coherence_stages=(3, 4)).pathways["dou_ult"]
+    layers = {stage: module.linear for stage, module in pathway.coherence.items()}
+    shapes = {stage: (layer.in_features, layer.out_features) for stage, layer in layers.items()}
+    assert shapes == {"3": (128, 64), "4": (256, 128)}
