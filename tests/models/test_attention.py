@@ -5,10 +5,14 @@ from torch.nn.functional import pad
 from neoresponse.models.attention import (
     MASKED,
     Attention,
+    fused_attention,
     group_tokens,
+    merge_heads,
     padded_keys,
+    plain_attention,
     position_offsets,
     relative_rows,
+    split_heads,
     ungroup_tokens,
 )
 
@@ -57,10 +61,10 @@ def test_attention_equals_a_plain_one_that_pads_first(side, interval):
     torch.manual_seed(0)
     attention = Attention(16, num_heads=2, group_size=4, interval=interval).double()
     grid = torch.randn(2, side, side, 16, dtype=torch.float64)
-    torch.testing.assert_close(attention(grid), plain_attention(attention, grid))
+    torch.testing.assert_close(attention(grid), padded_first(attention, grid))
 
 
-def plain_attention(attention, grid):
+def padded_first(attention, grid):
     """Pad, group, full scores, mask, softmax: one head at a time."""
     side = grid.shape[1]
     group, interval = attention.layout(side)
@@ -102,3 +106,54 @@ def test_a_table_made_in_inference_mode_serves_training_too():
 def test_the_interval_covers_the_map_unless_it_is_named(side, interval, layout):
     attention = Attention(16, num_heads=2, group_size=8, interval=interval)
     assert attention.layout(side) == layout
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_fused_and_written_out_attention_agree(masked):
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 4, 3, 9, 8, dtype=torch.float64).unbind(0)
+    bias = torch.randn(4 if masked else 1, 3, 9, 9, dtype=torch.float64)
+    if masked:
+        bias[:, :, :, -1] += MASKED
+    plain = plain_attention(query, key, value, bias)
+    torch.testing.assert_close(fused_attention(query, key, value, bias), plain)
+
+
+@pytest.mark.parametrize(("group", "interval"), [(2, 1), (2, 3), (4, 2)])
+def test_heads_are_cut_out_and_put_back_in_their_places(group, interval):
+    side, heads, depth = 2 * group * interval, 3, 5
+    tokens = torch.randn(2, side, side, 3 * heads * depth)
+    cut = split_heads(tokens, num_heads=heads, group=group, interval=interval)
+    for part, whole in zip(cut, tokens.chunk(3, dim=-1), strict=True):
+        groups = group_tokens(whole, group=group, interval=interval)
+        assert torch.equal(part.transpose(2, 3).flatten(3), groups)
+        back = merge_heads(part, sides=(side, side), group=group, interval=interval)
+        assert torch.equal(back, whole)
+
+
+def test_a_kept_bias_is_used_until_a_weight_changes():
+    layer = Attention(16, num_heads=2, group_size=4, interval=1).eval()
+    with torch.no_grad():
+        first = layer.bias(4)
+        assert layer.bias(4) is first
+        layer.pos.pos_proj.weight.add_(1)
+        changed = layer.bias(4)
+        assert not torch.equal(changed, first)
+        layer.load_state_dict({name: value / 2 for name, value in layer.state_dict().items()})
+        assert not torch.equal(layer.bias(4), changed)
+        kept = layer.bias(4)
+        assert not torch.equal(layer.bias(3), kept[:, :, :9, :9])
+    assert layer.bias(4).requires_grad
+    with torch.no_grad():
+        layer.double()
+        assert layer.bias(4).dtype == torch.float64
+
+
+def test_a_bias_kept_in_inference_mode_serves_other_passes():
+    layer = Attention(16, num_heads=2, group_size=4, interval=1).eval()
+    grid = torch.randn(1, 8, 8, 16)
+    with torch.inference_mode():
+        expected = layer(grid).clone()
+    with torch.no_grad():
+        assert torch.equal(layer(grid), expected)
+    layer.train()(grid).sum().backward()

@@ -35,7 +35,21 @@ def arrange(network: SECrossT, settings: TrainSettings) -> None:
                 "train.compile: expected a C++ compiler, found none. Install g++ or set it to "
                 "false."
             )
-        _compile(network)
+        compile_parts(network)
+
+
+def compile_parts(network: SECrossT, *, backend: str = "inductor") -> None:
+    """Compile what repeats: CrossFormer's blocks, each shape of them once; else the network.
+
+    Args:
+        network: compiled at its first batch of each shape; its parameters keep their names.
+        backend: as torch names it.
+    """
+    blocks: list[nn.Module] = [part for part in network.modules() if isinstance(part, Block)]
+    # Each stage, time-point batch and last batch is a shape of its own; torch gives up after 8.
+    torch._dynamo.config.recompile_limit = 64
+    for part in blocks or [network]:
+        part.compile(dynamic=False, backend=backend)
 
 
 def choose_algorithms(device: torch.device) -> None:
@@ -59,15 +73,6 @@ def keep_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-def _compile(network: SECrossT) -> None:
-    """Compile what repeats: CrossFormer's blocks, each shape of them once; else the network."""
-    blocks: list[nn.Module] = [part for part in network.modules() if isinstance(part, Block)]
-    # Each stage, time-point batch and last batch is a shape of its own; torch gives up after 8.
-    torch._dynamo.config.recompile_limit = 64
-    for part in blocks or [network]:
-        part.compile(dynamic=False)
 
 
 def _recompute_activations(network: SECrossT) -> None:
