@@ -82,7 +82,7 @@ def _mask(side: int, more: int, group: int, interval: int) -> Tensor:
 def _bias(pos: nn.Module, group: int) -> Tensor:
     """The network over all offsets, then one entry per pair of tokens; (heads, G*G, G*G)."""
     layers = cast(Any, pos)
-    steps = torch.arange(1 - group, group, dtype=torch.float32)
+    steps = torch.arange(1 - group, group, dtype=layers.pos_proj.weight.dtype)
     offsets = torch.cartesian_prod(steps, steps)
     table = layers.pos3(layers.pos2(layers.pos1(layers.pos_proj(offsets))))
     places = torch.cartesian_prod(torch.arange(group), torch.arange(group))

@@ -113,6 +113,8 @@ class Dataset:
         drawn = np.stack([getattr(samples, column)[chosen] for column in _CHANGES])
         changes = self._move(torch.from_numpy(drawn.astype(np.float32)))
         flip_ud, flip_lr, angle_deg, scale, us_angle_deg, us_scale = changes.unbind(0)
+        # Convolutions of a GPU read channels-last; on a processor it gains nothing.
+        order = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
         images = {}
         for name in self.inputs:
             is_biopsy = name == Modality.BIOPSY
@@ -123,7 +125,7 @@ class Dataset:
                 scale=scale if is_biopsy else us_scale,
                 flip_ud=flip_ud,
                 flip_lr=flip_lr,
-            )
+            ).contiguous(memory_format=order)
         return self._batch(rows, images)
 
     def patient_batches(self, rows: Sequence[int], *, batch_size: int) -> Iterator[Batch]:
