@@ -42,7 +42,7 @@ def test_the_demo_beats_chance_and_its_page_stands_alone(tmp_path):
     page = (study / "report" / "report.html").read_text()
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)
     assert page.count("SIMULATED") > 20
-    assert len(re.findall(r"<img [^>]*src=\"data:image/png;base64,", page)) >= 2 * 6 * 3
+    assert len(re.findall(r"<img [^>]*src=\"data:image/(?:png|jpeg);base64,", page)) >= 2 * 6 * 3
 
 
 @pytest.mark.slow

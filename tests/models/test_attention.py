@@ -133,20 +133,22 @@ def test_heads_are_cut_out_and_put_back_in_their_places(group, interval):
 
 def test_a_kept_bias_is_used_until_a_weight_changes():
     layer = Attention(64, num_heads=2, group_size=4, interval=1).eval()
+    bias = lambda side=4, kind=torch.float32: layer.bias((side, side), kind)  # noqa: E731
     with torch.no_grad():
-        first = layer.bias(4)
-        assert layer.bias(4) is first
+        first = bias()
+        assert bias() is first
         layer.pos.pos_proj.weight.mul_(-2)
-        changed = layer.bias(4)
+        changed = bias()
         assert not torch.equal(changed, first)
         layer.load_state_dict({name: value / 2 for name, value in layer.state_dict().items()})
-        assert not torch.equal(layer.bias(4), changed)
-        kept = layer.bias(4)
-        assert not torch.equal(layer.bias(3), kept[:, :, :9, :9])
-    assert layer.bias(4).requires_grad
+        assert not torch.equal(bias(), changed)
+        assert bias(3).shape == (1, 2, 9, 9)
+        assert bias(6).shape == (4, 2, 16, 16)
+        assert bias(kind=torch.bfloat16).dtype == torch.bfloat16
+    assert bias().requires_grad
     with torch.no_grad():
         layer.double()
-        assert layer.bias(4).dtype == torch.float64
+        assert bias(kind=torch.float64).dtype == torch.float64
 
 
 def test_a_bias_kept_in_inference_mode_serves_other_passes():

@@ -56,12 +56,9 @@ class Attention(nn.Module):
         # gives the same result as padding before it, for less work.
         below, right = -height % region, -width % region
         tokens = apply_linear(self.qkv, grid)
-        bias = self.bias(group).to(tokens.dtype)
-        if below or right:
+        if below or right:  # padding by nothing would still copy
             tokens = pad(tokens, (0, 0, 0, right, 0, below))
-            hidden = _kept(padded_keys, grid.device, (height, width), group, interval)
-            mask = torch.zeros_like(hidden, dtype=bias.dtype).masked_fill(hidden, MASKED)
-            bias = bias + mask[:, None, None, :]  # (groups, heads, G*G, G*G)
+        bias = self.bias((height, width), tokens.dtype)
         query, key, value = split_heads(
             tokens, num_heads=self.num_heads, group=group, interval=interval
         ).unbind(0)
@@ -78,29 +75,45 @@ class Attention(nn.Module):
         interval = side // self.group_size if self.interval is None else self.interval
         return self.group_size, interval
 
-    def bias(self, group: int) -> Float[Tensor, "one heads query key"]:
-        """Position bias of every pair of tokens of a group, (1, heads, G*G, G*G); float32.
+    def bias(
+        self, sides: tuple[int, int], number_format: torch.dtype
+    ) -> Float[Tensor, "one_or_groups heads query key"]:
+        """Position bias of every pair of tokens of a group, and the mask of keys that are padding.
 
         Where no gradient is wanted it is made once and kept until a weight changes.
+
+        Args:
+            sides: height and width of the map.
+            number_format: of the result.
+
+        Returns:
+            (1, heads, G*G, G*G); where there is padding, one for each group of the map.
         """
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
             self._kept = None
-            return self._new_bias(group)
+            return self._new_bias(sides).to(number_format)
         # A parameter's version counts what was written into it; its address changes when it moves.
-        state = (group, *((p.data_ptr(), p._version) for p in self.pos.parameters()))
+        versions = tuple((p.data_ptr(), p._version) for p in self.pos.parameters())
+        state = (sides, number_format, versions)
         if self._kept is None or self._kept[0] != state:
-            self._kept = (state, self._new_bias(group))
+            self._kept = (state, self._new_bias(sides).to(number_format))
         return self._kept[1]
 
-    def _new_bias(self, group: int) -> Float[Tensor, "one heads query key"]:
-        """The position bias, made anew."""
+    def _new_bias(self, sides: tuple[int, int]) -> Float[Tensor, "one_or_groups heads query key"]:
+        """Bias and mask, made anew."""
+        group, interval = self.layout(min(sides))
         device = self.qkv.weight.device
         rows = _kept(relative_rows, device, group)
         # The network is tiny: casting its weights costs more than a smaller number format saves.
         with torch.autocast(device.type, enabled=False) if _can_cast(device) else nullcontext():
             table: Tensor = self.pos(group)
         # (G*G, G*G, heads) -> (1, heads, G*G, G*G)
-        return table[rows].permute(2, 0, 1).unsqueeze(0)
+        bias = table[rows].permute(2, 0, 1).unsqueeze(0)
+        if not any(side % (group * interval) for side in sides):
+            return bias
+        hidden = _kept(padded_keys, device, sides, group, interval)
+        mask = torch.zeros_like(hidden, dtype=bias.dtype).masked_fill(hidden, MASKED)
+        return bias + mask[:, None, None, :]  # (groups, heads, G*G, G*G)
 
 
 class DynamicPositionBias(nn.Module):

@@ -12,6 +12,7 @@ from neoresponse.errors import RunError
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.store import Store
+from neoresponse.training.arrange import keep_memory
 from neoresponse.types import FloatArray, Track, untracked
 
 PATIENTS_PER_BATCH = 8
@@ -35,6 +36,7 @@ def predict_patients(
     Raises:
         RunError: store and model do not fit.
     """
+    keep_memory()
     dataset = open_for(model, store)
     if assignments is None:
         places = [(p.patient_id, "new", "test", p.label) for p in store.patients]
