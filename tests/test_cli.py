@@ -45,8 +45,8 @@ def test_help_needs_no_heavy_import():
 
 
 def test_wrong_usage_is_exit_code_2():
-    call("phantom", code=2)
-    call("phantom", "out", "--patients", "0", code=2)
+    assert "Missing argument" in call("phantom", code=2)
+    assert "--patients" in call("phantom", "out", "--patients", "0", code=2)
 
 
 def test_doctor_names_what_is_there():
