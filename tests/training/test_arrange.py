@@ -12,7 +12,7 @@ from neoresponse.config import ModelSettings, TrainSettings
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.training import arrange as arrange_module
-from neoresponse.training.arrange import arrange, choose_algorithms, keep_memory
+from neoresponse.training.arrange import arrange, choose_algorithms
 from neoresponse.training.run import train_run
 
 SIDE = 32
@@ -151,11 +151,6 @@ def test_a_processor_computes_the_same_bytes_and_does_not_fill_fresh_memory():
     choose_algorithms(torch.device("cuda"))
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(before)
-
-
-def test_keeping_memory_may_be_asked_for_again():
-    keep_memory()
-    keep_memory()
 
 
 def test_bfloat16_logits_are_those_of_float32_to_two_digits():
