@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -37,14 +36,4 @@ class Batch:
             clinical=self.clinical[:num],
             available={name: mask[:num] for name, mask in self.available.items()},
             label=self.label[:num],
-        )
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
-        return Batch(
-            patient_ids=self.patient_ids,
-            images={name: image.to(device) for name, image in self.images.items()},
-            clinical=self.clinical.to(device),
-            available={name: mask.to(device) for name, mask in self.available.items()},
-            label=self.label.to(device),
         )
