@@ -4,34 +4,40 @@
         [--steps 30] [--compile] [--whole] [--dry-run]
 
 It trains through the software's own loop, on made-up pixels that lie on the GPU as a prepared store
-does. Each network trains twice, on few and on more steps: the difference is the time of a step,
-what is left is the time of an epoch's end (validation of 49 patients, and its state on disk). The
-whole recipe, 60 epochs of 12,020 samples, follows from both; --whole trains all of it instead.
+does. Between two waits for the GPU it times the steps of an epoch, and apart from them its end: the
+prediction of 49 validation patients, and the state on disk. The whole recipe, 60 epochs of 12,020
+samples, follows from both; --whole trains all of it instead. A few more steps are profiled, to say
+what the GPU does in a step.
+
+In training a sample is one patient seen once: one patch, US-0 and US-1. So samples/s are
+patients/s, and images/s are three times as many. In validation and prediction a patient is whole:
+nine patches, US-0 and US-1, eleven images.
 """
 
 import argparse
 import dataclasses
+import gc
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import torch
+from made_up_training import INPUTS, NUM_VALIDATION, start
+from step_profile import profile_steps
 from torch.utils.flop_counter import FlopCounterMode
 
-from neoresponse.config import AugmentSettings, RunSettings
-from neoresponse.data.augment import Samples, draw_samples
-from neoresponse.data.dataset import Dataset, Standardisation
+from neoresponse.config import RunSettings
 from neoresponse.models.attention import fused_attention, plain_attention
 from neoresponse.models.build import build_model
-from neoresponse.preprocess.clinical import ClinicalEncoder
-from neoresponse.preprocess.store import Store
-from neoresponse.training.arrange import choose_algorithms
-from neoresponse.training.fit import Fitted
-from neoresponse.training.loop import train_network
+from neoresponse.training import loop
+from neoresponse.training.arrange import choose_algorithms, choose_precision
+from neoresponse.training.predict import patient_probability
 
 T = TypeVar("T")
 NETWORKS = (
@@ -42,9 +48,18 @@ NETWORKS = (
     "vit_small_patch16_224",
     "swin_tiny_patch4_window7_224",
 )
-INPUTS = ("biopsy", "us_0", "us_1")
-NUM_TRAINING, NUM_PCR, NUM_VALIDATION = 391, 105, 49
 EPOCHS, SAMPLES = 60, 12_020
+WHOLE_IMAGES = 11  # nine patches, US-0, US-1
+PROFILED_STEPS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """Seconds of an epoch: of its steps, of the prediction of validation patients, of all of it."""
+
+    steps_s: float
+    validation_s: float
+    whole_s: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,21 +69,25 @@ class Speed:
     Attributes:
         batch_size: samples per step that fitted into memory.
         step_s: seconds of a step.
-        end_s: seconds of an epoch's end.
+        validation_s: seconds of the prediction of all validation patients.
+        saving_s: seconds of the rest of an epoch's end: its state, on disk.
         tflop_per_sample: forward and backward.
-        peak_gib: largest memory of the GPU.
+        peak_gib: largest memory of the GPU, pixels included.
+        busy_s: what of -> seconds of a step that the device works on it.
     """
 
     batch_size: int
     step_s: float
-    end_s: float
+    validation_s: float
+    saving_s: float
     tflop_per_sample: float
     peak_gib: float
+    busy_s: dict[str, float]
 
     @property
     def epoch_s(self) -> float:
         """Seconds of an epoch of all samples."""
-        return -(-SAMPLES // self.batch_size) * self.step_s + self.end_s
+        return -(-SAMPLES // self.batch_size) * self.step_s + self.validation_s + self.saving_s
 
 
 def main() -> int:
@@ -90,22 +109,23 @@ def main() -> int:
     choose_algorithms(device)
     peak = matmul_peak(device, side=256 if chosen.dry_run else 8192)
     name = "dry run on the processor" if chosen.dry_run else torch.cuda.get_device_name()
-    print(f"{name}, torch {torch.__version__}; bf16 matmul peak {peak:.1f} TFLOP/s, measured\n")
+    print(f"{name}, torch {torch.__version__}; bf16 matmul peak {peak:.1f} TFLOP/s, measured")
+    print(f"trained in {choose_precision('auto', device)}\n")
     print_attention(device, num_groups=4 if chosen.dry_run else 64 * 256)
     for network in ("crossformer",) if chosen.dry_run else chosen.networks.split(","):
         settings = recipe(network, chosen)
         if chosen.whole:
-            print_whole(network, settings, device)
+            print_whole(network, *with_room(partial(train_whole, device=device), settings))
         else:
-            print_speed(network, measure(settings, device, steps=chosen.steps), peak)
+            speed = with_room(partial(measure, device=device, steps=chosen.steps), settings)
+            print_speed(network, speed, peak)
     return 0
 
 
 def recipe(network: str, chosen: argparse.Namespace) -> RunSettings:
-    """The published recipe in bf16, or a toy of it."""
+    """The published recipe, or a toy of it; in bf16 where the GPU has it, as by default."""
     train = {
         "batch_size": chosen.batch_size,
-        "precision": "bfloat16",
         "compile": chosen.compile,
         "epochs": EPOCHS if chosen.whole else 3,
         "keep_from_epoch": 40 if chosen.whole else 0,
@@ -154,36 +174,60 @@ def print_attention(device: torch.device, *, num_groups: int) -> None:
     print()
 
 
-def measure(settings: RunSettings, device: torch.device, *, steps: int) -> Speed:
-    """Train on few and on more steps; with half the batch where memory does not suffice."""
-    size = settings.train.batch_size
-    steps = max(1, min(steps, SAMPLES // (3 * size)))
-    try:
-        few = epoch_seconds(settings, device, num_samples=steps * size)
-        more = epoch_seconds(settings, device, num_samples=3 * steps * size)
-    except torch.cuda.OutOfMemoryError:
-        if size == 1:
-            raise
+def with_room(call: Callable[[RunSettings], T], settings: RunSettings) -> T:
+    """Call with these settings, or half the batch, or half of that, until memory suffices."""
+    while True:
+        # What the last network or attempt held: an error is gone only here, with its traceback.
+        gc.collect()
         torch.cuda.empty_cache()
-        smaller = settings.train.model_copy(update={"batch_size": size // 2})
-        return measure(settings.model_copy(update={"train": smaller}), device, steps=2 * steps)
-    step_s = (more - few) / (2 * steps)
+        done = _unless_full(call, settings)
+        if done is not None:
+            return done
+        half = settings.train.model_copy(update={"batch_size": settings.train.batch_size // 2})
+        settings = settings.model_copy(update={"train": half})
+
+
+def _unless_full(call: Callable[[RunSettings], T], settings: RunSettings) -> T | None:
+    """What the call gives; None where memory does not suffice and the batch can be halved."""
+    try:
+        return call(settings)
+    except torch.cuda.OutOfMemoryError:
+        if settings.train.batch_size == 1:
+            raise
+        return None
+
+
+def measure(settings: RunSettings, device: torch.device, *, steps: int) -> Speed:
+    """Train some short epochs; the first warms up, of the others the fastest counts."""
+    size = settings.train.batch_size
+    steps = max(1, min(steps, SAMPLES // size))
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    epochs = train_timed(settings, device, num_samples=steps * size)[1:]
     peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0.0
-    return Speed(size, step_s, few - steps * step_s, sample_flops(settings) / 1e12, peak)
+    network, fitted = start(settings, device, num_samples=PROFILED_STEPS * size)
+    return Speed(
+        batch_size=size,
+        step_s=min(epoch.steps_s for epoch in epochs) / steps,
+        validation_s=min(epoch.validation_s for epoch in epochs),
+        saving_s=min(epoch.whole_s - epoch.steps_s - epoch.validation_s for epoch in epochs),
+        tflop_per_sample=sample_flops(settings) / 1e12,
+        peak_gib=peak,
+        busy_s=profile_steps(network, fitted, settings, num_steps=PROFILED_STEPS),
+    )
 
 
-def epoch_seconds(settings: RunSettings, device: torch.device, *, num_samples: int) -> float:
-    """Seconds of the fastest epoch but the first, which warms up."""
-    taken = train_timed(settings, device, num_samples=num_samples)
-    return min(taken[1:])
+def train_whole(settings: RunSettings, device: torch.device) -> tuple[int, list[Epoch]]:
+    """Train the whole recipe; the batch, and what each epoch took."""
+    return settings.train.batch_size, train_timed(settings, device, num_samples=SAMPLES)
 
 
-def train_timed(settings: RunSettings, device: torch.device, *, num_samples: int) -> list[float]:
-    """Train in a folder that is thrown away; seconds of each epoch."""
-    torch.manual_seed(settings.seed)
-    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
-    fitted = made_up(settings, device, num_samples=num_samples)
+def train_timed(settings: RunSettings, device: torch.device, *, num_samples: int) -> list[Epoch]:
+    """Train in a folder that is thrown away; what each epoch took."""
+    network, fitted = start(settings, device, num_samples=num_samples)
     marks: list[float] = []
+    steps_s: list[float] = []
+    validation_s: list[float] = []
 
     def track(items: Iterable[T], *, name: str, total: int | None = None) -> Iterator[T]:
         for item in items:
@@ -192,68 +236,30 @@ def train_timed(settings: RunSettings, device: torch.device, *, num_samples: int
             wait(device)
         marks.append(time.perf_counter())
 
-    with tempfile.TemporaryDirectory() as folder:
-        train_network(network, fitted, settings, Path(folder), track=track)
-    return [after - before for before, after in pairwise(marks)]
+    timed_steps = stopped(loop.train_epoch, device, steps_s)
+    timed_validation = stopped(patient_probability, device, validation_s)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(loop, "train_epoch", timed_steps),
+        mock.patch.object(loop, "patient_probability", timed_validation),
+    ):
+        loop.train_network(network, fitted, settings, Path(folder), track=track)
+    whole_s = [after - before for before, after in pairwise(marks)]
+    return [Epoch(*parts) for parts in zip(steps_s, validation_s, whole_s, strict=True)]
 
 
-def made_up(settings: RunSettings, device: torch.device, *, num_samples: int) -> Fitted:
-    """As many patients as the study had, their random pixels on the device, and their samples."""
-    num = NUM_TRAINING + NUM_VALIDATION
-    side, patches = settings.prepare.image_px, settings.prepare.num_patches
-    shapes = {"biopsy": (num, patches, 3, side, side), "us_0": (num, side, side)}
-    shapes["us_1"] = shapes["us_0"]
-    resident = {
-        name: torch.randint(256, shape, dtype=torch.uint8, device=device)
-        for name, shape in shapes.items()
-    }
-    label = [1] * NUM_PCR + [0] * (NUM_TRAINING - NUM_PCR) + [1] * 13 + [0] * 36
-    store = made_up_store(settings, label)
-    standardisation = Standardisation(
-        mean={name: (0.5,) for name in INPUTS}, deviation={name: (0.3,) for name in INPUTS}
-    )
-    dataset = Dataset(
-        store=store,
-        arrays={},
-        resident=resident,
-        standardisation=standardisation,
-        clinical=torch.randn(num, 4, device=device),
-        is_known=torch.ones(num, 4, dtype=torch.bool, device=device),
-        inputs=INPUTS,
-        device=device,
-    )
-    ids = [patient.patient_id for patient in store.patients[:NUM_TRAINING]]
-    rows = range(NUM_TRAINING)
-    samples = draw_samples(ids, rows, label[:NUM_TRAINING], AugmentSettings(), seed=1)
-    validation = tuple(range(NUM_TRAINING, num))
-    encoder = ClinicalEncoder(levels={}, numbers={})
-    return Fitted(encoder, standardisation, dataset, first(samples, num_samples), validation)
+def stopped(call: Callable[..., T], device: torch.device, taken: list[float]) -> Callable[..., T]:
+    """The same call; it notes its seconds, from one wait for the device to the next."""
 
+    def timed_call(*args: Any, **named: Any) -> T:  # noqa: ANN401 (whatever the call takes)
+        wait(device)
+        before = time.perf_counter()
+        result = call(*args, **named)
+        wait(device)
+        taken.append(time.perf_counter() - before)
+        return result
 
-def made_up_store(settings: RunSettings, label: list[int]) -> Store:
-    """What a prepared store says of its patients; it has no files."""
-    patients = [
-        {
-            "patient_id": f"P{row:03d}",
-            "label": outcome,
-            "is_multifocal": False,
-            "clinical": {},
-            "available": list(INPUTS),
-            "machine": None,
-            "centre": None,
-        }
-        for row, outcome in enumerate(label)
-    ]
-    content = {"patients": patients, "settings": settings.prepare.model_dump(mode="json")}
-    return Store(folder=Path(), manifest=content)
-
-
-def first(samples: Samples, num: int) -> Samples:
-    """The first samples alone."""
-    columns = {
-        field.name: getattr(samples, field.name)[:num] for field in dataclasses.fields(samples)
-    }
-    return Samples(**columns)
+    return timed_call
 
 
 def sample_flops(settings: RunSettings) -> float:
@@ -275,23 +281,33 @@ def print_speed(network: str, speed: Speed, peak: float) -> None:
     """What follows from the measured steps."""
     rate = speed.batch_size / speed.step_s
     tflops = rate * speed.tflop_per_sample
-    end_share = speed.end_s / speed.epoch_s
+    whole_rate = NUM_VALIDATION / speed.validation_s
+    busy_s = {**speed.busy_s, "idle": max(0.0, speed.step_s - sum(speed.busy_s.values()))}
+    parts = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in busy_s.items())
+    end_s = speed.validation_s + speed.saving_s
     print(
         f"{network}: batch {speed.batch_size}, step {1000 * speed.step_s:.1f} ms, "
-        f"{rate:.0f} patients/s, {rate * len(INPUTS):.0f} images/s, {tflops:.1f} TFLOP/s = "
-        f"{100 * tflops / peak:.0f} % of the peak, {speed.peak_gib:.1f} GiB\n"
-        f"  epoch of {SAMPLES} samples {speed.epoch_s:.1f} s (its end {100 * end_share:.0f} %), "
-        f"{EPOCHS} epochs {EPOCHS * speed.epoch_s / 60:.1f} min (extrapolated)",
+        f"{speed.peak_gib:.1f} GiB\n"
+        f"  training: {rate:.0f} patients/s, {rate * len(INPUTS):.0f} images/s, "
+        f"{tflops:.1f} TFLOP/s = {100 * tflops / peak:.0f} % of the peak\n"
+        f"  ms of a step, as profiled: {parts}\n"
+        f"  validation: {whole_rate:.0f} whole patients/s, "
+        f"{whole_rate * WHOLE_IMAGES:.0f} images/s\n"
+        f"  epoch of {SAMPLES} samples: {speed.epoch_s:.1f} s, of it its end {end_s:.1f} s "
+        f"(validation {speed.validation_s:.1f}, state {speed.saving_s:.1f}); "
+        f"{EPOCHS} epochs: {EPOCHS * speed.epoch_s / 60:.1f} min (extrapolated)",
         flush=True,
     )
 
 
-def print_whole(network: str, settings: RunSettings, device: torch.device) -> None:
-    """Train the whole recipe."""
-    taken = train_timed(settings, device, num_samples=SAMPLES)
+def print_whole(network: str, batch_size: int, epochs: list[Epoch]) -> None:
+    """What the whole recipe took."""
+    whole_s = [epoch.whole_s for epoch in epochs]
+    end_s = sum(epoch.whole_s - epoch.steps_s for epoch in epochs)
     print(
-        f"{network}: {len(taken)} epochs of {SAMPLES} samples in {sum(taken) / 60:.1f} min, "
-        f"first epoch {taken[0]:.1f} s, fastest {min(taken):.1f} s (measured)",
+        f"{network}: batch {batch_size}, {len(epochs)} epochs of {SAMPLES} samples in "
+        f"{sum(whole_s) / 60:.1f} min, their ends {end_s / 60:.1f} min of it, first epoch "
+        f"{whole_s[0]:.1f} s, fastest {min(whole_s):.1f} s (measured)",
         flush=True,
     )
 

@@ -3,8 +3,9 @@
     python benchmarks/network.py [architectures] [twin] [patient] [excitation]
         [--networks crossformer,resnet50] [--sides 224] [--repeats 3] [--threads 2]
 
-Without a word it does all. Every measurement runs in processes of its own, sides that are compared
-take turns, and the fastest of the repeats counts: another program on the machine only adds time.
+Without a word it does all. Each architecture, and each side of the comparison with the plain trunk,
+runs in a process of its own. What is compared takes turns, and the fastest of the repeats counts:
+another program on the machine only adds time.
 """
 
 import argparse
@@ -12,14 +13,16 @@ import dataclasses
 import json
 import multiprocessing as mp
 import resource
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
+import numpy as np
 import torch
 from plain_crossformer import plain_forward
 from torch import Tensor, nn
@@ -27,7 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from neoresponse.config import ModelSettings, TrainSettings
 from neoresponse.models.build import build_model
-from neoresponse.models.crossformer import NAMED_SIZES, CrossFormer
+from neoresponse.models.crossformer import NAMED_SIZES, CrossFormer, CrossFormerSizes
+from neoresponse.models.linear import has_bfloat16
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.training.arrange import keep_memory
 from neoresponse.training.optim import make_optimiser
@@ -43,6 +47,13 @@ NETWORKS = {
 IMAGES = ("biopsy", "us_0", "us_1")
 PARTS = ("architectures", "twin", "patient", "excitation")
 TARGETS = {"inference, float32": 1.15, "inference, bfloat16": 1.9, "training, bfloat16": 1.8}
+"""How many times faster than the plain trunk in float32 ours shall be."""
+SIDES = ("plain", "+ allocator", "+ precision", "ours")
+TWIN_TITLE = """Trunk of size S, SE off, one image of {side} px; training is forward and backward.
+  plain: the eager twin in float32, with the allocator as it comes
+  + allocator: the same, with our allocator settings
+  + precision: the same, and under the same autocast as ours
+Targets are about plain, the first of the three ratios."""
 Inputs = tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]
 
 
@@ -126,11 +137,25 @@ def measure_network(backbone: str, side: int, *, repeats: int) -> dict[str, floa
     row["forward_mib"] = peak_mib()
     row["step_s"] = fastest([training_step(network.train(), inputs)], repeats)[0]
     row["step_mib"] = peak_mib()
-    counter = FlopCounterMode(display=False)
-    with counter:  # gradients on: without them the trunk takes a kernel that is not counted
-        network(*inputs)
-    row["flops"] = float(counter.get_total_flops())
+    row["flops"] = forward_flops(network, inputs)
     return row
+
+
+def forward_flops(network: SECrossT, inputs: Inputs) -> float:
+    """Floating-point operations of a forward pass; moves the network to where nothing is computed.
+
+    There every attention is products and a softmax. On a processor torch has kernels of its own for
+    it, which are not counted.
+    """
+    images, clinical, available = inputs
+    counter = FlopCounterMode(display=False)
+    with counter:
+        network.to("meta")(
+            {name: image.to("meta") for name, image in images.items()},
+            clinical.to("meta"),
+            {name: known.to("meta") for name, known in available.items()},
+        )
+    return float(counter.get_total_flops())
 
 
 def make_inputs(num: int, side: int) -> Inputs:
@@ -179,62 +204,61 @@ def print_twin(side: int, repeats: int, threads: int) -> None:
     """Our trunk beside the plain one, S size, SE off: with group 8, then as published."""
     published = NAMED_SIZES["S"]
     eight = dataclasses.replace(published, group_sizes=(8, 8, 8, 8), intervals=None)
-    print(f"Trunk of size S, SE off, one image of {side} px; plain = eager twin, float32.")
-    print("Plain runs with the allocator as it comes, and once more with ours.")
+    print(TWIN_TITLE.format(side=side))
+    if not has_bfloat16():
+        print("bfloat16 is left out: this processor has no instructions for it.")
     for title, sizes in (("group 8, no padding", eight), ("as published, group 7", published)):
         sizes = dataclasses.replace(sizes, drop_path=0.0)
-        found = compare_with_twin(sizes, side, repeats=repeats, threads=threads)
-        largest = found.pop("difference, float32")
-        print(f"\n{title}: largest difference in float32 {largest:.1e} and in bfloat16 "
-              f"{found.pop('difference, bfloat16'):.1e}")  # fmt: skip
-        print(
-            "                        plain    plain, our allocator    ours   times faster   target"
-        )
-        for name, (stock, kept, ours) in found.items():
-            target = f">= {TARGETS[name]}" if name in TARGETS else ""
-            print(
-                f"{name:22s} {stock:6.3f} s {kept:15.3f} s {ours:12.3f} s "
-                f"{stock / ours:6.2f} ({kept / ours:.2f})   {target}"
-            )
-    print("In brackets: with the same allocator on both sides.\n")
+        differences, times = compare_with_twin(sizes, side, repeats=repeats, threads=threads)
+        largest = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+        print(f"\n{title}: outputs differ by {largest} at most")
+        print(f"{'seconds':22s}" + "".join(f"{name:>13s}" for name in SIDES), "  ours is faster by")
+        for name, taken in times.items():
+            target = f"   target >= {TARGETS[name]}" if name in TARGETS else ""
+            ratios = ", ".join(f"{seconds / taken[-1]:.2f}" for seconds in taken[:-1])
+            print(f"{name:22s}" + "".join(f"{t:13.3f}" for t in taken), f"  {ratios}{target}")
+    print()
 
 
 def compare_with_twin(
-    sizes: Any,  # noqa: ANN401 (a CrossFormerSizes, sent to the workers)
-    side: int,
-    *,
-    repeats: int,
-    threads: int,
-) -> dict[str, Any]:
+    sizes: CrossFormerSizes, side: int, *, repeats: int, threads: int
+) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Three processes that take turns: plain, plain with our allocator, ours.
 
     Returns:
-        what -> least seconds of each; and the largest differences of the outputs.
+        Number format -> largest difference of the outputs; what -> least seconds of each of SIDES.
     """
-    context = mp.get_context("spawn")
-    pipes: list[Connection] = []
-    workers = []
-    for is_ours, keeps in ((False, False), (False, True), (True, True)):
-        here, there = context.Pipe()
-        options = {"sizes": sizes, "side": side, "is_ours": is_ours, "keeps": keeps}
-        workers.append(context.Process(target=serve_side, args=(there, threads, options)))
-        workers[-1].start()
-        pipes.append(here)
-    found: dict[str, Any] = {}
-    for number_format in ("float32", "bfloat16"):
-        plain, _, ours = [_ask(pipe, f"output, {number_format}") for pipe in pipes]
-        difference = (torch.tensor(plain) - torch.tensor(ours)).abs().max()
-        found[f"difference, {number_format}"] = float(difference)
-    for what in ("inference, float32", "inference, bfloat16", "training, float32",
-                 "training, bfloat16"):  # fmt: skip
-        plain_what = what.replace("bfloat16", "float32")
-        asked = (plain_what, plain_what, what)
-        calls = [lambda p=p, w=w: _ask(p, w) for p, w in zip(pipes, asked, strict=True)]
-        found[what] = fastest(calls, repeats)
-    for pipe, worker in zip(pipes, workers, strict=True):
+    shared = {"sizes": sizes, "side": side, "threads": threads}
+    kinds = ((False, False), (False, True), (True, True))
+    workers = [start_side({**shared, "is_ours": own, "keeps": keeps}) for own, keeps in kinds]
+    stock, kept, ours = (pipe for pipe, _ in workers)
+    formats = ("float32", "bfloat16") if has_bfloat16() else ("float32",)
+    differences = {}
+    for number_format in formats:
+        both = [torch.tensor(_ask(pipe, f"output, {number_format}")) for pipe in (stock, ours)]
+        differences[number_format] = float((both[0] - both[1]).abs().max())
+    times = {}
+    for mode in ("inference", "training"):
+        for number_format in formats:
+            what, plain = f"{mode}, {number_format}", f"{mode}, float32"
+            asked = ((stock, plain), (kept, plain), (kept, what), (ours, what))
+            once = list(dict.fromkeys(asked))  # in float32 two sides are one
+            taken = fastest([partial(_ask, *each) for each in once], repeats)
+            times[what] = [dict(zip(once, taken, strict=True))[each] for each in asked]
+    for pipe, worker in workers:
         pipe.send("stop")
         worker.join()
-    return found
+    return differences, times
+
+
+def start_side(options: dict[str, Any]) -> tuple[Connection, SpawnProcess]:
+    """Start one side in its process; should it die, reading from it fails."""
+    context = mp.get_context("spawn")
+    here, there = context.Pipe()
+    worker = context.Process(target=serve_side, args=(there, options), daemon=True)
+    worker.start()
+    there.close()  # else this process would hold it open, and wait for ever
+    return here, worker
 
 
 def _ask(pipe: Connection, what: str) -> Any:  # noqa: ANN401 (a list of numbers, or None)
@@ -243,14 +267,16 @@ def _ask(pipe: Connection, what: str) -> Any:  # noqa: ANN401 (a list of numbers
     return pipe.recv()
 
 
-def serve_side(pipe: Connection, threads: int, options: dict[str, Any]) -> None:
+def serve_side(pipe: Connection, options: dict[str, Any]) -> None:
     """One side in its process: does what it is asked, one thing at a time."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options["threads"])
     if options["keeps"]:
         keep_memory()
     torch.manual_seed(0)
     model = CrossFormer(options["sizes"])
     images = torch.randn(1, 3, options["side"], options["side"])
+    # Of a sum the gradient would be zero everywhere: a layer norm comes before it.
+    cotangent = torch.randn(1, model.num_features)
     run: Callable[[Tensor], Tensor] = model
     if not options["is_ours"]:
         run = lambda given: plain_forward(model, given)  # noqa: E731
@@ -262,13 +288,14 @@ def serve_side(pipe: Connection, threads: int, options: dict[str, Any]) -> None:
         with torch.inference_mode(what != "training"), autocast:
             pooled = run(images)
         if what == "training":
-            pooled.float().sum().backward()  # type: ignore[no-untyped-call]
+            (pooled.float() * cotangent).sum().backward()  # type: ignore[no-untyped-call]
             model.zero_grad(set_to_none=True)
         pipe.send(pooled.float().tolist() if what == "output" else None)
 
 
 def print_patient(side: int, repeats: int) -> None:
     """How often a whole patient of nine patches goes through a trunk, and how long it takes."""
+    keep_memory()
     print(f"A whole patient, nine patches, {side} px, size T, float32:")
     for is_shared in (False, True):
         network = build_model(ModelSettings(share_ultrasound_trunk=is_shared), image_px=side).eval()
@@ -311,15 +338,15 @@ def print_excitation(side: int, repeats: int) -> None:
         torch.manual_seed(0)
         network = build_model(ModelSettings(se=has_se), image_px=side).train()
         steps.append(training_step(network, inputs))
-    pairs = [[fastest_once(step) for step in steps] for _ in range(repeats + 1)][1:]
+    pairs = [[seconds_of(step) for step in steps] for _ in range(repeats + 1)][1:]
     shares = [(on - off) / on for on, off in pairs]
     on, off = (min(column) for column in zip(*pairs, strict=True))
     print(f"A training step of one sample, {side} px, size T, float32:")
     print(f"  SE on {on:.3f} s, off {off:.3f} s: {100 * (on - off) / on:.1f} % of the step; "
-          f"median of pairs {100 * statistics.median(shares):.1f} %   target <= 3 %\n")  # fmt: skip
+          f"median of pairs {100 * np.median(shares):.1f} %   target <= 3 %\n")  # fmt: skip
 
 
-def fastest_once(call: Callable[[], object]) -> float:
+def seconds_of(call: Callable[[], object]) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
     call()

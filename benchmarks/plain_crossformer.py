@@ -1,11 +1,13 @@
 """CrossFormer written the plain way: the twin that the network is timed against.
 
 As the published code does it: the map is padded before anything else, every group holds its padding
-through the projections, the table of position biases is made in each forward pass, and attention is
-softmax(Q K^T + bias + mask) V, written out. It runs on the weights of a `CrossFormer`.
+through the projections, the table of position biases is made in each forward pass (its offsets and
+index rows once), and attention is softmax(Q K^T + bias + mask) V, written out. It runs on the
+weights of a `CrossFormer`.
 Source: Wang et al., CrossFormer, ICLR 2022.
 """
 
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -82,10 +84,18 @@ def _mask(side: int, more: int, group: int, interval: int) -> Tensor:
 def _bias(pos: nn.Module, group: int) -> Tensor:
     """The network over all offsets, then one entry per pair of tokens; (heads, G*G, G*G)."""
     layers = cast(Any, pos)
-    steps = torch.arange(1 - group, group, dtype=layers.pos_proj.weight.dtype)
-    offsets = torch.cartesian_prod(steps, steps)
+    offsets, rows = _offsets_and_rows(group)
+    offsets = offsets.to(layers.pos_proj.weight.dtype)
     table = layers.pos3(layers.pos2(layers.pos1(layers.pos_proj(offsets))))
+    return cast(Tensor, table[rows].reshape(group**2, group**2, -1).permute(2, 0, 1))
+
+
+@cache
+@torch.inference_mode(False)  # made in inference they must serve training too
+def _offsets_and_rows(group: int) -> tuple[Tensor, Tensor]:
+    """All offsets, ((2G - 1)^2, 2), and the row of each pair of tokens, (G*G * G*G,)."""
+    steps = torch.arange(1 - group, group)
     places = torch.cartesian_prod(torch.arange(group), torch.arange(group))
     apart = places[:, None] - places[None] + group - 1
     rows = apart[..., 0] * (2 * group - 1) + apart[..., 1]
-    return cast(Tensor, table[rows.flatten()].reshape(group**2, group**2, -1).permute(2, 0, 1))
+    return torch.cartesian_prod(steps, steps), rows.flatten()

@@ -1,13 +1,15 @@
 """The scripts that measure: they run, and both sides of a comparison compute the same."""
 
-import dataclasses
 import importlib.util
 import sys
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from neoresponse.config import RunSettings
 from neoresponse.models.crossformer import CrossFormer, CrossFormerSizes
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -28,17 +30,40 @@ def script(monkeypatch):
     return load
 
 
-@pytest.mark.parametrize(("group", "intervals"), [(4, None), (3, (4, 2, 2, 1)), (7, (8, 4, 2, 1))])
-def test_the_plain_twin_computes_what_the_trunk_computes(script, group, intervals):
+GROUPS = pytest.mark.parametrize(
+    ("group", "intervals"), [(4, None), (3, (4, 2, 2, 1)), (7, (8, 4, 2, 1))]
+)
+
+
+def trunk_and_images(group, intervals):
     torch.manual_seed(0)
     sizes = CrossFormerSizes(
         32, (2, 2, 2, 1), (1, 2, 2, 4), group_sizes=(group,) * 4, intervals=intervals
     )
-    model = CrossFormer(sizes).double()
-    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    return CrossFormer(sizes).double(), torch.randn(2, 3, 64, 64, dtype=torch.float64)
+
+
+@GROUPS
+def test_the_plain_twin_computes_what_the_trunk_computes(script, group, intervals):
+    model, images = trunk_and_images(group, intervals)
     with torch.no_grad():
         expected = script("plain_crossformer").plain_forward(model, images)
         torch.testing.assert_close(model(images), expected, rtol=1e-9, atol=1e-9)
+
+
+@GROUPS
+def test_the_plain_twin_has_the_gradients_that_the_trunk_has(script, group, intervals):
+    model, images = trunk_and_images(group, intervals)
+    cotangent = torch.randn(2, model.num_features, dtype=torch.float64)
+
+    def gradients(pooled):
+        model.zero_grad()
+        (pooled * cotangent).sum().backward()
+        return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+    expected = gradients(script("plain_crossformer").plain_forward(model, images))
+    assert float(expected["patch_embed.projs.0.weight"].abs().max()) > 1e-6
+    torch.testing.assert_close(gradients(model(images)), expected, rtol=1e-8, atol=1e-12)
 
 
 def test_gpu_script_says_that_it_needs_a_gpu(script, monkeypatch, capsys):
@@ -55,22 +80,100 @@ def test_gpu_script_runs_dry(script, monkeypatch, capsys):
     assert script("gpu_training").main() == 0
     torch.use_deterministic_algorithms(before)
     printed = capsys.readouterr().out
-    assert "bf16 matmul peak" in printed
-    assert "60 epochs" in printed
+    for words in (
+        "bf16 matmul peak",
+        "patients/s",
+        "products",
+        "idle",
+        "whole patients/s",
+        "60 ep",
+    ):
+        assert words in printed
 
 
 def test_gpu_script_makes_the_published_number_of_samples(script):
     module = script("gpu_training")
-    settings = module.RunSettings.model_validate({"prepare": {"image_px": 32, "region_px": 96}})
-    fitted = module.made_up(settings, torch.device("cpu"), num_samples=10**6)
+    settings = toy_settings()
+    _, fitted = module.start(settings, torch.device("cpu"), num_samples=10**6)
     assert len(fitted.samples) == module.SAMPLES
     assert len(fitted.validation_rows) == 49
-    assert module.sample_flops(settings) > 1e9
+    assert module.sample_flops(settings) > 1e6
+
+
+def toy_settings(**train):
+    model = {"embed_dim": 16, "depths": [1] * 4, "num_heads": [1] * 4, "group_size": 4}
+    prepare = {"image_px": 32, "region_px": 96}
+    return RunSettings.model_validate({"model": model, "prepare": prepare, "train": train})
 
 
 def test_an_epoch_is_its_steps_and_its_end(script):
-    speed = script("gpu_training").Speed(20, 0.5, 7.0, 0.1, 1.0)
+    speed = script("gpu_training").Speed(
+        batch_size=20,
+        step_s=0.5,
+        validation_s=4.0,
+        saving_s=3.0,
+        tflop_per_sample=0.1,
+        peak_gib=1.0,
+        busy_s={},
+    )
     assert speed.epoch_s == 601 * 0.5 + 7.0
+
+
+def test_a_smaller_batch_is_tried_when_the_memory_of_the_larger_is_free_again(script):
+    held, tried = [], []
+
+    class Tensors:
+        pass
+
+    def call(settings):
+        size = settings.train.batch_size
+        assert not any(reference() for reference in held)
+        tried.append(size)
+        tensors = Tensors()
+        held.append(weakref.ref(tensors))
+        if size > 16:
+            raise torch.cuda.OutOfMemoryError
+        return size
+
+    assert script("gpu_training").with_room(call, toy_settings(batch_size=64)) == 16
+    assert tried == [64, 32, 16]
+
+
+def test_a_batch_of_one_that_does_not_fit_is_an_error(script):
+    def call(settings):
+        raise torch.cuda.OutOfMemoryError
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        script("gpu_training").with_room(call, toy_settings(batch_size=2))
+
+
+@pytest.mark.parametrize(
+    ("names", "group"),
+    [
+        (["aten::mm", "AddmmBackward0"], "products"),
+        (["aten::convolution_backward"], "products"),
+        (["aten::_scaled_dot_product_efficient_attention_backward"], "attention"),
+        (["aten::baddbmm"], "attention"),
+        (["aten::mul", "Optimizer.step#Adam.step"], "optimiser"),
+        (["aten::mm", "aten::grid_sampler_2d", "batch making"], "batch making"),
+        (["aten::native_layer_norm"], "norms and elementwise"),
+    ],
+)
+def test_an_operator_belongs_to_a_group_by_its_name_or_its_callers(script, names, group):
+    event = None
+    for name in reversed(names):
+        event = SimpleNamespace(name=name, cpu_parent=event)
+    assert script("step_profile").group_of(event) == group
+
+
+@pytest.mark.slow
+def test_a_profile_finds_every_group(script):
+    settings = toy_settings(batch_size=2)
+    network, fitted = script("gpu_training").start(settings, torch.device("cpu"), num_samples=2)
+    module = script("step_profile")
+    busy_s = module.profile_steps(network, fitted, settings, num_steps=1)
+    assert list(busy_s) == list(module.GROUPS)
+    assert all(seconds > 0 for seconds in busy_s.values())
 
 
 def test_a_network_is_measured(script, monkeypatch):
@@ -79,9 +182,25 @@ def test_a_network_is_measured(script, monkeypatch):
     real = module.ModelSettings
     monkeypatch.setattr(module, "ModelSettings", lambda **changes: real(**{**small, **changes}))
     row = module.measure_network("crossformer", 32, repeats=1)
-    assert row["flops"] > 1e6
     assert row["forward_mib"] <= row["step_mib"]
     assert 0 < row["forward_s"] < row["step_s"]
+
+
+def test_all_products_of_an_attention_are_counted(script):
+    """Of 16 tokens, 4 blocks and 3 images: queries by keys and weights by values, and the rest."""
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("the extra `baselines` is not installed")
+    module = script("network")
+    settings = module.ModelSettings(backbone="test_vit", coherence_stages=())
+    network = module.build_model(settings, image_px=64)
+    vit = network.streams()[0][0].backbone.vit
+    width, tokens = vit.embed_dim, 16
+    hidden = vit.blocks[0].mlp.fc1.out_features
+    block = tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width
+    embedding = tokens * width * 3 * 16**2
+    heads = 2 * 2 * width * 8 + 20
+    expected = 2 * (4 * (len(vit.blocks) * block + embedding) + heads)
+    assert module.forward_flops(network, module.make_inputs(1, 64)) == expected
 
 
 @pytest.mark.parametrize(("is_shared", "num_passes"), [(False, 12), (True, 11)])
@@ -100,11 +219,32 @@ def test_a_patient_of_nine_patches_costs_twelve_trunk_passes(script, is_shared, 
     assert passes == [num_passes]
 
 
+def test_what_is_compared_takes_turns_after_one_untimed_round(script, monkeypatch):
+    module, seen = script("network"), []
+    clock = iter(range(100))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    calls = [lambda: seen.append("a"), lambda: (seen.append("b"), next(clock))]
+    assert module.fastest(calls, 2) == [1, 2]
+    assert seen == ["a", "b"] * 3
+
+
 @pytest.mark.slow
-def test_both_sides_are_timed_in_turns(script):
-    sizes = CrossFormerSizes(16, (1, 1, 1, 1), (1, 1, 1, 1), group_sizes=(4,) * 4)
-    found = script("network").compare_with_twin(
-        dataclasses.replace(sizes, intervals=None), 64, repeats=1, threads=1
-    )
-    assert found["difference, float32"] < 1e-5
-    assert set(script("network").TARGETS) < set(found)
+def test_the_trunk_is_timed_beside_the_plain_one_in_every_way(script, monkeypatch):
+    module = script("network")
+    monkeypatch.setattr(module, "has_bfloat16", lambda: True)  # so small it is quick anywhere
+    sizes = CrossFormerSizes(16, (1, 1, 1, 1), (1, 1, 1, 1), group_sizes=(4,) * 4, intervals=None)
+    differences, times = module.compare_with_twin(sizes, 64, repeats=1, threads=1)
+    assert differences["float32"] < 1e-5 < differences["bfloat16"] < 1e-1
+    assert set(module.TARGETS) < set(times)
+    assert all(len(taken) == len(module.SIDES) for taken in times.values())
+
+
+@pytest.mark.slow
+def test_a_side_that_dies_is_not_waited_for(script, capfd):
+    options = {"threads": 1, "keeps": False, "sizes": None}  # no trunk can be made of this
+    pipe, worker = script("network").start_side(options)
+    assert pipe.poll(120)
+    with pytest.raises(EOFError):
+        pipe.recv()
+    worker.join()
+    assert "AttributeError" in capfd.readouterr().err

@@ -31,6 +31,28 @@ class PhantomSettings(Settings):
     """Micrometres per pixel of level 0 of each slide."""
     table: Literal["csv", "xlsx"] = "csv"
     """File type of the patient table."""
+    stress: Literal[
+        "none",
+        "gain",
+        "depth",
+        "probe",
+        "speckle",
+        "outline",
+        "plane",
+        "stain",
+        "focus",
+        "jpeg",
+        "shift",
+    ] = "none"
+    """One thing made worse in all pictures or outlines, for stress tests of a trained model."""
+    dose: float = Field(0.0, ge=0, le=10)
+    """How much worse: 0 changes nothing, 1 is about as far as machines and people differ."""
+
+    @model_validator(mode="after")
+    def _dose_has_a_stress(self) -> Self:
+        if self.dose and self.stress == "none":
+            raise ValueError(f"dose must be 0 where stress is none, got {self.dose}")
+        return self
 
 
 class SplitSettings(Settings):
@@ -79,11 +101,11 @@ class AugmentSettings(Settings):
     num_variants: int = Field(4, ge=0)
     """Rotated and scaled variants beside each sample, shared by biopsy and ultrasound."""
     us_factor: int = Field(4, ge=1)
-    """How many ultrasound versions stand for each sample; the first is the sample itself."""
+    """Ultrasound versions of each sample: itself, and further ones changed a second time."""
     max_rotation_deg: float = Field(10, ge=0, le=180)
-    """Largest rotation to either side, in degrees."""
+    """Largest rotation to either side in one change, in degrees; two changes add up."""
     max_scaling: float = Field(0.1, ge=0, lt=1)
-    """Scaling lies between 1 - this and 1 + this."""
+    """Scaling in one change lies between 1 - this and 1 + this; two changes multiply."""
 
 
 class ModelSettings(Settings):
@@ -109,7 +131,7 @@ class ModelSettings(Settings):
     group_size: int = Field(8, ge=1)
     """Side of an attention group, in tokens."""
     intervals: tuple[int, int, int, int] | None = None
-    """Distance of tokens in long-distance attention; without it the map's side / group size."""
+    """Distance of tokens in long-distance attention; else map side / group size, rounded up."""
     mlp_ratio: float = Field(4.0, gt=0)
     """Hidden width of a block's MLP, as a multiple of its width."""
     drop_path: float = Field(0.0, ge=0, lt=1)
@@ -128,6 +150,8 @@ class ModelSettings(Settings):
     """Features that each pathway hands to the fusion."""
     neck: Literal["joint", "per_image"] = "joint"
     """One layer over all images of a pathway, or one per image with an equal share of features."""
+    patch_pooling: Literal["mean", "attention"] = "mean"
+    """Patches of a biopsy: the mean of their probabilities, or learned attention over vectors."""
     share_ultrasound_trunk: bool = False
     """One trunk for ultrasound in both pathways: 11 trunk passes per patient, not 12."""
     weights: Path | None = None
@@ -174,6 +198,22 @@ class ModelSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _backbone_has_them(self) -> Self:
+        own = ("size", "intervals", "se_place")
+        named = [key for key in own if getattr(self, key) != type(self).model_fields[key].default]
+        if named and self.backbone != "crossformer":
+            raise ValueError(
+                f"backbone {self.backbone} has no {named[0]}, which is CrossFormer's; leave it out"
+            )
+        is_joint = self.se and self.se_place == "joint" and "patho_ult" in self.pathways
+        if is_joint and self.patch_pooling == "attention":
+            raise ValueError(
+                "patch_pooling attention needs a vector of each patch alone, which se_place joint "
+                "has not in patho_ult"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_an_input(self) -> Self:
         if not self.pathways and not self.clinical:
             raise ValueError("pathways is empty and clinical is off: the network has no input")
@@ -195,8 +235,8 @@ class TrainSettings(Settings):
     """Samples per step; the publication does not say."""
     learning_rate: float = Field(1e-3, gt=0)
     """Constant learning rate of Adam."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the forward pass in training and validation."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the forward pass; `auto`: bfloat16 on a GPU that has it, else float32."""
     compile: bool = False
     """Let torch compile the network before training; for a GPU. It needs a C++ compiler."""
     checkpoint_activations: bool = False
@@ -260,6 +300,8 @@ class StudySettings(RunSettings):
 
     cohort: Path
     """The cohort folder; a relative path counts from the study file."""
+    truth: Path | None = None
+    """Of a phantom: its folder `truth`, to hold every run against the best possible."""
     runs: dict[str, Section] = Field({"se_crosst": {}}, min_length=1)
     """Networks to train: name -> what differs from `model` (and, under `train`, the recipe)."""
 
@@ -276,7 +318,7 @@ class StudySettings(RunSettings):
 
     def run(self, name: str) -> RunSettings:
         """The whole settings of one run."""
-        content = self.model_dump(exclude={"cohort", "runs"})
+        content = self.model_dump(exclude={"cohort", "truth", "runs"})
         changes = dict(self.runs[name])
         train = changes.pop("train", {})
         return RunSettings.model_validate(

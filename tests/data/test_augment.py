@@ -36,6 +36,28 @@ def test_draws_stay_within_their_bounds(seed, angle, scaling):
     assert np.all(np.abs(samples.scale - 1) <= scaling + 1e-6)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0, 30), st.floats(0, 0.5))
+def test_ultrasound_changed_twice_stays_within_two_changes(seed, angle, scaling):
+    change = AugmentSettings(max_rotation_deg=angle, max_scaling=scaling)
+    samples = draw_samples(["A", "B"], [0, 1], [0, 1], change, seed=seed)
+    assert np.all(np.abs(samples.us_angle_deg) <= 2 * angle + 1e-5)
+    assert np.all(samples.us_scale <= (1 + scaling) ** 2 + 1e-6)
+    assert np.all(samples.us_scale >= (1 - scaling) ** 2 - 1e-6)
+
+
+def test_the_second_change_of_ultrasound_starts_from_the_first():
+    """Its first version is the sample itself; the others lie around it, beyond 10 degrees too."""
+    samples = draw_samples([f"P{i}" for i in range(99)], range(99), [0] * 99, PAPER, seed=1)
+    by_sample = np.arange(len(samples)).reshape(-1, PAPER.us_factor)
+    np.testing.assert_array_equal(
+        samples.us_angle_deg[by_sample[:, 0]], samples.angle_deg[by_sample[:, 0]]
+    )
+    np.testing.assert_array_equal(samples.us_scale[by_sample[:, 0]], samples.scale[by_sample[:, 0]])
+    assert np.all(np.abs(samples.us_angle_deg - samples.angle_deg) <= 10 + 1e-5)
+    assert 10 < np.abs(samples.us_angle_deg).max() <= 20
+
+
 def changed(images, **how):
     zeros = torch.zeros(len(images))
     given_changes = {"angle_deg": zeros, "scale": zeros + 1, "flip_ud": zeros, "flip_lr": zeros}

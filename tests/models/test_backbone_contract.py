@@ -13,7 +13,8 @@ from neoresponse.models.build import build_backbone, build_model
 
 SIDE = 64
 SMALLER = {"densenet121": 32}  # large for a quick test
-SMALL = {"embed_dim": 48, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4), "group_size": 4}
+# Maps of 16, 8, 4 and 2 tokens a side: padding, and attention over both distances.
+SMALL = {"embed_dim": 48, "depths": (2, 1, 1, 1), "num_heads": (1, 2, 2, 4), "group_size": 3}
 SWIN = "swin_tiny_patch4_window7_224"  # timm has no smaller one of its kind
 # VGG has no small twin: it draws a classifier of 100 million weights before it is cut off.
 REAL = ("vgg16", "resnet50", "vit_small_patch16_224")
@@ -24,6 +25,7 @@ BACKBONES = [
     pytest.param({"backbone": SWIN}, id="swin"),
     pytest.param({"backbone": "test_vit"}, id="vit"),
     pytest.param({"backbone": "test_convnext"}, id="another"),
+    pytest.param({"backbone": "test_efficientnet"}, id="efficientnet"),
     *[pytest.param({"backbone": n}, id=f"{n}-real", marks=pytest.mark.slow) for n in REAL],
     pytest.param({}, id="crossformer-real", marks=pytest.mark.slow),
 ]

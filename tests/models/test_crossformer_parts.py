@@ -21,16 +21,31 @@ def test_each_map_has_the_named_width_and_stride(side):
     assert model.pool(grid).shape == (2, model.num_features)
 
 
-def test_the_published_sizes_have_the_published_numbers_of_parameters():
+@pytest.mark.parametrize(("name", "millions"), [("T", 27.8), ("S", 30.7), ("B", 52.0), ("L", 92.0)])
+def test_the_published_sizes_have_the_published_numbers_of_parameters(name, millions):
+    sizes = NAMED_SIZES[name]
     with torch.device("meta"):
-        counts = {
-            name: sum(p.numel() for p in CrossFormer(sizes).parameters())
-            for name, sizes in NAMED_SIZES.items()
-            if name in "TS"
-        }
-    classifier = {"T": 512 * 1000 + 1000, "S": 768 * 1000 + 1000}
-    assert counts["T"] + classifier["T"] == 27_776_794
-    assert counts["S"] + classifier["S"] == 30_657_394
+        found = sum(parameter.numel() for parameter in CrossFormer(sizes).parameters())
+    assert found == counted_by_hand(sizes.embed_dim, sizes.depths, sizes.num_heads)
+    classifier = 8 * sizes.embed_dim * 1000 + 1000
+    assert round((found + classifier) / 1e6, 1) == millions  # published to one decimal
+
+
+def counted_by_hand(width, depths, num_heads):
+    """All parameters: a linear layer a -> b has a b + b, a norm of a has 2 a."""
+    last = 8 * width
+    shares = (width // 2, width // 4, width // 8, width // 8)
+    total = sum(3 * k * k * c + c for k, c in zip((4, 8, 16, 32), shares, strict=True)) + 2 * width
+    for depth, heads in zip(depths, num_heads, strict=True):
+        small = width // 16
+        position = 3 * small + 2 * (2 * small + small**2 + small) + 2 * small + (small + 1) * heads
+        attention = (3 * width**2 + 3 * width) + (width**2 + width) + position
+        mlp = (4 * width**2 + 4 * width) + (4 * width**2 + width)
+        total += depth * (attention + mlp + 4 * width)
+        if width < last:  # but for the last stage, an embedding to twice the width
+            total += 2 * width + (4 * width**2 + width) + (16 * width**2 + width)
+            width *= 2
+    return total + 2 * width
 
 
 def test_drop_path_keeps_the_mean_and_is_still_in_evaluation():

@@ -39,3 +39,35 @@ def test_under_autocast_torch_chooses_the_number_format():
     layer, tokens = nn.Linear(4, 3), torch.randn(2, 4)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         assert apply_linear(layer, tokens).dtype == torch.bfloat16
+
+
+def test_a_hook_or_a_subclass_of_the_layer_is_run_without_gradients():
+    class Doubled(nn.Linear):
+        def forward(self, tokens):
+            return 2 * super().forward(tokens)
+
+    tokens, seen = torch.randn(2, 4), []
+    plain, doubled = nn.Linear(4, 3), Doubled(4, 3)
+    doubled.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        expected = apply_linear(plain, tokens)
+        torch.testing.assert_close(apply_linear(doubled, tokens), 2 * expected)
+        for register in (
+            plain.register_forward_hook,
+            plain.register_forward_pre_hook,
+            nn.modules.module.register_module_forward_hook,
+            nn.modules.module.register_module_forward_pre_hook,
+        ):
+            handle = register(lambda *_: seen.append(1))
+            apply_linear(plain, tokens)
+            handle.remove()
+    assert len(seen) == 4
+
+
+def test_a_processor_without_bfloat16_runs_the_layer(monkeypatch):
+    kernel = lambda *_: pytest.fail("the kernel was asked")  # noqa: E731
+    monkeypatch.setattr(linear, "_KERNEL", kernel)
+    monkeypatch.setattr(linear, "has_bfloat16", lambda: False)
+    layer, tokens = nn.Linear(4, 3).bfloat16(), torch.randn(2, 4).bfloat16()
+    with torch.no_grad():
+        assert torch.equal(apply_linear(layer, tokens), layer(tokens))

@@ -25,14 +25,13 @@ OPTIONS = {
     "joint and merged": {"se_place": "joint", "dou_ult": "merge_after_stage_1"},
     "shared and late": {"dou_ult": "late_difference", "share_ultrasound_trunk": True},
 }
-SHALLOW = {"depths": (1, 1, 1, 1)}
 IMAGES = ("biopsy", "us_0", "us_1")
 every_option = pytest.mark.parametrize("changes", OPTIONS.values(), ids=OPTIONS)
 
 
 @every_option
 def test_each_option_gives_one_logit_that_ignores_the_rest_of_the_batch(tiny, patients, changes):
-    model = tiny(**SHALLOW, **changes)
+    model = tiny(**changes)
     images, clinical, available = patients(3)
     available["us_1"][2] = False
     with torch.no_grad():
@@ -48,7 +47,7 @@ def test_each_option_gives_one_logit_that_ignores_the_rest_of_the_batch(tiny, pa
 
 @every_option
 def test_each_option_ignores_what_a_missing_image_holds(tiny, patients, changes):
-    model = tiny(**SHALLOW, **changes)
+    model = tiny(**changes)
     images, clinical, available = patients(2)
     with torch.no_grad():
         complete = model(images, clinical, available)
@@ -64,7 +63,7 @@ def test_each_option_ignores_what_a_missing_image_holds(tiny, patients, changes)
 
 @every_option
 def test_each_option_predicts_a_patient_as_its_patches_one_by_one(tiny, patients, changes):
-    model = tiny(**SHALLOW, **changes)
+    model = tiny(**changes)
     images, clinical, available = patients(2)
     available["us_0"][1] = False
     patches = torch.randn(2, 3, *images["biopsy"].shape[1:], generator=torch.Generator())
@@ -81,7 +80,7 @@ def test_each_option_predicts_a_patient_as_its_patches_one_by_one(tiny, patients
 @every_option
 def test_each_option_gives_every_parameter_a_gradient(tiny, patients, changes):
     # Width 48: narrower, a norm over one or two features lets no gradient through.
-    model = tiny(embed_dim=48, side=64, seed=3, depths=(2, 1, 1, 1), se_ratio=1, **changes).train()
+    model = tiny(embed_dim=48, side=64, seed=3, se_ratio=1, **changes).train()
     images, clinical, available = patients(4, side=64)
     available["us_1"][0] = available["us_0"][1] = available["biopsy"][2] = False
     available["clinical"][3] = False
@@ -92,7 +91,7 @@ def test_each_option_gives_every_parameter_a_gradient(tiny, patients, changes):
 
 @every_option
 def test_each_option_goes_through_safetensors_and_back(tiny, patients, changes):
-    model, other = (tiny(seed=seed, **SHALLOW, **changes) for seed in (1, 2))
+    model, other = (tiny(seed=seed, **changes) for seed in (1, 2))
     other.load_state_dict(load(save(model.state_dict())))
     with torch.no_grad():
         assert torch.equal(model(*patients()), other(*patients()))
@@ -107,7 +106,7 @@ def test_each_option_shows_where_it_looked(tiny, patients, changes, stage, patch
         shape = (2, patches, *images["biopsy"].shape[1:])
         images["biopsy"] = torch.randn(shape, generator=torch.Generator())
     batch = Batch(("A", "B"), images, clinical, available, torch.zeros(2))
-    model = tiny(**SHALLOW, **changes)
+    model = tiny(**changes)
     heat = grad_cam(model, batch, stage=stage, toward="pcr")
     against = grad_cam(model, batch, stage=stage, toward="residual")
     for name in IMAGES:
@@ -120,7 +119,7 @@ def test_each_option_shows_where_it_looked(tiny, patients, changes, stage, patch
 
 @pytest.mark.parametrize(("changes", "passes"), [({}, 12), (OPTIONS["joint"], 20)])
 def test_joint_excitation_costs_one_ultrasound_pass_per_patch(tiny, patients, changes, passes):
-    model, seen = tiny(**SHALLOW, **changes), []
+    model, seen = tiny(**changes), []
     for trunk, _ in model.streams():
         trunk.taps[0].register_forward_hook(lambda _module, _inputs, grid: seen.append(len(grid)))
     images, clinical, available = patients(2)
@@ -275,7 +274,7 @@ def test_224_px_with_groups_of_7_is_the_official_layout():
 
 
 def test_coherence_may_stand_after_any_stages(tiny):
-    pathway = tiny(**SHALLOW, coherence_stages=(3, 4)).pathways["dou_ult"]
+    pathway = tiny(coherence_stages=(3, 4)).pathways["dou_ult"]
     layers = {stage: module.linear for stage, module in pathway.coherence.items()}
     shapes = {stage: (layer.in_features, layer.out_features) for stage, layer in layers.items()}
     assert shapes == {"3": (128, 64), "4": (256, 128)}

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from neoresponse.config import ModelSettings
+from neoresponse.models import attention
 from neoresponse.models.build import build_model
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "network.md"
@@ -18,8 +19,8 @@ PATHWAYS = {"Patho-Ult": "patho_ult", "Dou-Ult": "dou_ult"}
 
 
 @pytest.mark.parametrize("size", ["T", "S"])
-def test_the_page_names_the_shape_of_every_tensor_at_512_px(size):
-    assert written(size) == traced(size)
+def test_the_page_names_the_shape_of_every_tensor_at_512_px(size, monkeypatch):
+    assert written(size) == traced(size, monkeypatch)
 
 
 def written(size):
@@ -33,8 +34,9 @@ def written(size):
     }
 
 
-def traced(size):
+def traced(size, monkeypatch):
     """Name -> shape as the network makes them; nothing is computed."""
+    cuts = record_cuts(monkeypatch)
     with torch.device("meta"):
         model = build_model(SIZES[size], image_px=512)
         images = {name: torch.empty(BATCH, 3, 512, 512) for name in model.inputs}
@@ -44,7 +46,7 @@ def traced(size):
     found = {}
     for title, name in PATHWAYS.items():
         pathway = model.pathways[name]
-        watch_trunk(pathway.streams()[0][0], title, found)
+        watch_trunk(pathway.streams()[0][0], title, found, cuts)
         for stage, module in getattr(pathway, "coherence", {}).items():
             watch(module.linear, found, (title, f"coherence {stage}: both time points"), is_in=True)
             watch(module.linear, found, (title, f"coherence {stage}: h"))
@@ -55,7 +57,23 @@ def traced(size):
     return found
 
 
-def watch_trunk(trunk, title, found):
+def record_cuts(monkeypatch):
+    """A list that gets the groups of each attention as its map is really cut."""
+    cuts, real = [], attention.split_heads
+
+    def split_heads(tokens, *, num_heads, group, interval):
+        cut = real(tokens, num_heads=num_heads, group=group, interval=interval)
+        _, _, groups, _, num_tokens, _ = cut.shape
+        assert num_tokens == group**2
+        apart = "" if interval == 1 else f", {interval} apart"
+        cuts.append(f"{groups} of {group} x {group}{apart}")
+        return cut
+
+    monkeypatch.setattr(attention, "split_heads", split_heads)
+    return cuts
+
+
+def watch_trunk(trunk, title, found, cuts):
     """Note what passes through a trunk."""
     backbone = trunk.backbone
     watch(backbone.patch_embed, found, (title, "images"), is_in=True)
@@ -66,23 +84,25 @@ def watch_trunk(trunk, title, found):
     for number, (layer, tap) in enumerate(zip(backbone.layers, trunk.taps, strict=True), start=1):
         if number < 4:
             watch(layer.downsample, found, (title, f"SE-CEL {number + 1}"))
-        watch(layer.blocks[0].attn, found, (title, f"stage {number}: groups"), is_group=True)
+        found[title, f"stage {number}: long-distance groups"] = "none"
+        for block, name in zip(layer.blocks, ("groups", "long-distance groups"), strict=False):
+            watch_cuts(block.attn, found, (title, f"stage {number}: {name}"), cuts)
         watch(tap, found, (title, f"stage {number}: map"))
     watch(backbone.norm, found, (title, "final norm"))
 
 
-def watch(module, found, key, *, is_in=False, is_group=False):
+def watch(module, found, key, *, is_in=False):
     """Note the shape that enters or leaves a module."""
 
-    def note(module, inputs, output):
-        shape = (inputs[0] if is_in else output).shape
-        if is_group:
-            group, _ = module.layout(shape[1])
-            found[key] = f"{(shape[1] // group) ** 2} of {group} x {group}"
-        else:
-            found[key] = said(shape)
+    def note(_module, inputs, output):
+        found[key] = said((inputs[0] if is_in else output).shape)
 
     module.register_forward_hook(note)
+
+
+def watch_cuts(module, found, key, cuts):
+    """Note into which groups an attention has cut its map."""
+    module.register_forward_hook(lambda *_: found.update({key: cuts[-1]}))
 
 
 def said(shape):

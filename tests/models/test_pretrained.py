@@ -11,11 +11,15 @@ from safetensors.torch import save_file
 from neoresponse.config import ModelSettings
 from neoresponse.errors import ConfigError, MissingExtraError
 from neoresponse.models import pretrained
-from neoresponse.models.build import build_backbone, build_model
+from neoresponse.models.build import build_backbone, build_model, weights_file
 from neoresponse.models.torchvision_cure import import_torchvision
 
 SMALL_NET = "test_resnet"
 CROSSFORMER = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 1, 1)}
+
+
+class ProxyError(Exception):
+    """As the network library of the hub's client raises it: no kind of OSError."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +44,7 @@ def asked(monkeypatch):
 
     download.answer = None
     monkeypatch.setattr(hub, "hf_hub_download", download)
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was opened"))
     return calls, download
 
@@ -66,6 +71,29 @@ def test_a_variant_of_weights_is_named_behind_a_dot(asked, tmp_path):
     assert calls == [("timm/resnet50.tv_in1k", "model.safetensors")]
 
 
+def test_an_unknown_variant_is_refused_before_the_hub_is_asked(asked):
+    settings = ModelSettings(backbone="resnet50.typo", pretrained=True)
+    with pytest.raises(ConfigError, match=r"expected a variant .* got 'resnet50\.typo'\. Known: "):
+        build_backbone(settings, image_px=32)
+    assert asked[0] == []
+
+
+def test_the_file_that_a_network_starts_from_can_be_asked_for(asked, tmp_path, monkeypatch):
+    calls, download = asked
+    local = ModelSettings(**CROSSFORMER, weights=tmp_path / "own.safetensors")
+    assert weights_file(local) == tmp_path / "own.safetensors"
+    assert weights_file(ModelSettings(**CROSSFORMER)) is None
+    assert weights_file(ModelSettings(backbone=SMALL_NET)) is None
+    fetched = ModelSettings(backbone=SMALL_NET, pretrained=True)
+    download.answer = tmp_path / "model.safetensors"
+    assert weights_file(fetched) == tmp_path / "model.safetensors"
+    assert len(calls) == 1
+    hub = importlib.import_module("huggingface_hub")
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: str(tmp_path / "cached"))
+    assert weights_file(fetched) == tmp_path / "cached"
+    assert len(calls) == 1  # what lies in the cache is not asked for again
+
+
 def test_the_network_is_left_alone_unless_asked(asked):
     calls, _ = asked
     build_model(ModelSettings(backbone=SMALL_NET), image_px=32)
@@ -81,6 +109,8 @@ def test_the_network_is_left_alone_unless_asked(asked):
         ("LocalEntryNotFoundError", "LocalEntryNotFoundError: cannot reach the hub"),
         ("EntryNotFoundError", "EntryNotFoundError: cannot reach the hub"),
         ("OfflineModeIsEnabled", "OfflineModeIsEnabled: cannot reach the hub"),
+        (ProxyError("403 Forbidden"), "ProxyError: 403 Forbidden"),
+        (ValueError("Unknown scheme for proxy URL"), "ValueError: Unknown scheme for proxy"),
     ],
 )
 def test_where_weights_cannot_be_had_a_local_file_is_asked_for(asked, error, reason):

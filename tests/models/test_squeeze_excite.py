@@ -41,7 +41,7 @@ def test_excitation_per_scale_equals_each_scale_alone():
 
 def test_a_joint_gate_sees_both_streams_and_keeps_patients_apart():
     torch.manual_seed(0)
-    module = JointExcite(16, num_streams=2, ratio=4)
+    module = JointExcite((8, 4, 4), num_streams=2, ratio=4)
     early, late = torch.randn(2, 3, 4, 4, 16)
     with torch.no_grad():
         first, second = module(torch.cat([early, late])).chunk(2)
@@ -52,7 +52,7 @@ def test_a_joint_gate_sees_both_streams_and_keeps_patients_apart():
 
 
 def test_a_joint_gate_of_one_stream_is_the_usual_one():
-    module = JointExcite(16, num_streams=1, ratio=4)
+    module = JointExcite((8, 4, 4), num_streams=1, ratio=4)
     grid = torch.randn(2, 4, 4, 16)
     with torch.no_grad():
         assert torch.equal(module(grid), module.se(grid))

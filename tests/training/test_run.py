@@ -8,15 +8,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from neoresponse.data.forward import batch_logits
 from neoresponse.data.predictions import read_predictions
 from neoresponse.durable import sha256_of
 from neoresponse.errors import ConfigError, RunError
+from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.trained import load_model
 from neoresponse.preprocess.store import Store, prepare_store
 from neoresponse.settings_file import run_settings
 from neoresponse.training import loop
+from neoresponse.training.fit import fit_inputs
 from neoresponse.training.floor import clinical_floor
+from neoresponse.training.loop import train_network
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.run import forget_run, train_run
 
@@ -51,14 +55,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     folder = tmp_path / "killed"
     with monkeypatch.context() as patch:
         if moment == "in the second epoch":
-            original = loop._train_epoch
+            original = loop.train_epoch
 
             def train_epoch(*args, epoch):
                 if epoch == 1:
                     raise Killed
                 return original(*args, epoch=epoch)
 
-            patch.setattr(loop, "_train_epoch", train_epoch)
+            patch.setattr(loop, "train_epoch", train_epoch)
         else:
 
             def write_json(*_args):
@@ -107,10 +111,58 @@ def test_a_foreign_model_is_refused_before_it_is_read(run, tmp_path):
         load_model(folder)
 
 
-def test_a_loss_that_is_no_number_names_the_patients(store, assignments, tiny, tmp_path):
-    train = tiny.train.model_copy(update={"learning_rate": 1e30})
-    with pytest.raises(RunError, match=r"expected a finite loss, got .* of patients P"):
-        train_run(store, assignments, tiny.model_copy(update={"train": train}), tmp_path / "run")
+def test_a_loss_that_is_no_number_names_its_own_batch_and_nothing_is_saved(
+    store, assignments, tiny, tmp_path
+):
+    train = tiny.train.model_copy(update={"batch_size": 1})
+    settings = tiny.model_copy(update={"train": train})
+    fitted = fit_inputs(store, assignments, settings, torch.device("cpu"))
+    row = int(fitted.samples.row[-1])
+    clinical = fitted.dataset.clinical.clone()
+    clinical[row] = float("nan")
+    known = torch.ones_like(fitted.dataset.is_known)
+    dataset = dataclasses.replace(fitted.dataset, clinical=clinical, is_known=known)
+    network = build_model(settings.model, image_px=settings.prepare.image_px)
+    # From this patient's first batch on, every loss is no number.
+    named = (
+        rf"epoch 0: expected a finite loss, got nan .* patients {store.patients[row].patient_id}\."
+    )
+    with pytest.raises(RunError, match=named):
+        train_network(network, dataclasses.replace(fitted, dataset=dataset), settings, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_how_often_losses_are_read_changes_no_byte(
+    run, store, assignments, tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "READ_EVERY", 2)
+    train_run(store, assignments, tiny, tmp_path / "often")
+    assert hashes(tmp_path / "often") == hashes(run)
+
+
+def test_a_fixed_threshold_asks_for_no_prediction(store, assignments, tiny, tmp_path, monkeypatch):
+    ask = lambda *_, **__: pytest.fail("validation patients were predicted for nothing")  # noqa: E731
+    monkeypatch.setattr("neoresponse.training.run.patient_probability", ask)
+    evaluate = tiny.evaluate.model_copy(update={"threshold": "half"})
+    settings = tiny.model_copy(update={"evaluate": evaluate})
+    train_run(store, assignments, settings, tmp_path / "run")
+    card = load_model(tmp_path / "run").card
+    assert (card["threshold"], card["threshold_method"]) == (0.5, "fixed")
+
+
+def test_a_network_that_pools_patches_is_trained_on_all_of_them(
+    store, assignments, tiny, tmp_path, monkeypatch
+):
+    shown = []
+
+    def logits(network, batch):
+        shown.append(batch.images["biopsy"].shape[1])
+        return batch_logits(network, batch)
+
+    monkeypatch.setattr(loop, "batch_logits", logits)
+    model = tiny.model.model_copy(update={"patch_pooling": "attention", "pathways": ("biopsy",)})
+    train_run(store, assignments, tiny.model_copy(update={"model": model}), tmp_path / "run")
+    assert set(shown) == {tiny.prepare.num_patches}
 
 
 def test_metrics_have_a_row_per_epoch_and_one_kept_from_the_allowed_ones(run, tiny):
@@ -155,8 +207,9 @@ def test_a_probability_does_not_depend_on_the_other_patients(run, store):
 
     model = load_model(run, device="cpu")
     dataset = open_for(model, store)
-    together = patient_probability(model.network, dataset, range(len(store.patients)))
-    alone = patient_probability(model.network, dataset, [5])
+    everyone = range(len(store.patients))
+    together = patient_probability(model.network, dataset, everyone, precision="float32")
+    alone = patient_probability(model.network, dataset, [5], precision="float32")
     np.testing.assert_allclose(alone[0], together[5], rtol=1e-5)
 
 

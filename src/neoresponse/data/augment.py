@@ -2,7 +2,9 @@
 
 Guo 2024, Methods: each training pCR patient is also flipped up-down and left-right (391 -> 601),
 each sample has four variants by rotation up to 10 degrees and scaling (601 -> 3005), and
-ultrasound is varied again to four versions (3005 -> 12,020).
+ultrasound is varied again to four versions (3005 -> 12,020): "one round of data augmentation to
+pathology images and two rounds ... to ultrasound images". The second round starts from the first,
+so angles add and magnifications multiply: up to 20 degrees, 0.81 to 1.21 with the default settings.
 """
 
 import csv
@@ -33,8 +35,8 @@ class Samples:
         is_flipped_lr: left-right flip, of all images.
         angle_deg: rotation of the biopsy, counter-clockwise, in degrees.
         scale: magnification of the biopsy.
-        us_angle_deg: rotation of both ultrasound frames, in degrees.
-        us_scale: magnification of both ultrasound frames.
+        us_angle_deg: rotation of both ultrasound frames, in degrees; of both rounds together.
+        us_scale: magnification of both ultrasound frames; of both rounds together.
     """
 
     row: IntArray

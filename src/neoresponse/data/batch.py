@@ -13,7 +13,8 @@ class Batch:
     Attributes:
         patient_ids: whose tensors these are, in order.
         images: "us_0", "us_1" (batch, 3, side, side); "biopsy" (batch, 3, side, side) in training,
-            one patch a sample, or (batch, patches, 3, side, side) for whole patients; standardised.
+            one patch a sample, or (batch, patches, 3, side, side) for whole patients and for
+            networks that pool patches; standardised.
         clinical: encoded variables, (batch, 4); 0 where missing.
         available: image name -> bool (batch,); "clinical" -> bool (batch, 4).
         label: 1 for pCR, 0 for residual disease, NaN where unknown, (batch,).

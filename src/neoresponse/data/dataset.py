@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from neoresponse.preprocess.store import IMAGES, Store
 from neoresponse.types import IntArray, Modality, Pixels
 
 MAX_IN_MEMORY_BYTES = 4 * 2**30
-"""A store up to this size is read into memory once; a larger one stays on disk."""
+"""The images of a store are read into memory once if they take no more; else they stay on disk."""
 MAX_SHARE_OF_GPU = 0.5
 """A store up to this share of a GPU's free memory is put there whole."""
 _CHANGES = ("is_flipped_ud", "is_flipped_lr", "angle_deg", "scale", "us_angle_deg", "us_scale")
@@ -83,7 +84,7 @@ class Dataset:
     Attributes:
         store: the prepared store.
         arrays: image input -> stored pixels, in memory or on disk.
-        resident: image input -> the same pixels, uint8, for those that lie on the GPU.
+        resident: image input -> the same pixels, uint8, where they lie on the GPU; else empty.
         standardisation: mean and deviation of each image input.
         clinical: encoded variables of all stored patients, (patients, 4).
         is_known: where they are known, (patients, 4).
@@ -100,47 +101,96 @@ class Dataset:
     inputs: tuple[str, ...]
     device: torch.device
 
-    def training_batch(self, samples: Samples, chosen: IntArray, patches: IntArray) -> Batch:
+    def training_batch(self, samples: Samples, chosen: IntArray, patches: IntArray | None) -> Batch:
         """Some training samples, changed as drawn.
 
         Args:
             samples: all training samples.
             chosen: which of them, (batch,).
-            patches: which patch of the biopsy each shows, (batch,).
+            patches: which patch of the biopsy each shows, (batch,); None for all, changed alike.
         """
         rows = samples.row[chosen]
+        index = np.stack([rows] if patches is None else [rows, patches])
+        places = self._move(torch.from_numpy(index))
         # All that is drawn goes over in one piece: a small copy costs as much as a large one.
         drawn = np.stack([getattr(samples, column)[chosen] for column in _CHANGES])
         changes = self._move(torch.from_numpy(drawn.astype(np.float32)))
-        flip_ud, flip_lr, angle_deg, scale, us_angle_deg, us_scale = changes.unbind(0)
-        # Convolutions of a GPU read channels-last; on a processor it gains nothing.
-        order = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
         images = {}
         for name in self.inputs:
             is_biopsy = name == Modality.BIOPSY
-            pixels = self._pick(name, rows, patches) if is_biopsy else self._pick(name, rows)
-            images[name] = apply_changes(
-                self._standardise(name, pixels),
+            num_axes = len(index) if is_biopsy else 1
+            standard = self._standardise(name, self._pick(name, index[:num_axes], places))
+            several = standard.shape[1:-3]  # the patches of a sample, where it shows all
+            of_image = changes.repeat_interleave(several.numel(), dim=1) if several else changes
+            flip_ud, flip_lr, angle_deg, scale, us_angle_deg, us_scale = of_image.unbind(0)
+            changed = apply_changes(
+                standard.flatten(0, -4),
                 angle_deg=angle_deg if is_biopsy else us_angle_deg,
                 scale=scale if is_biopsy else us_scale,
                 flip_ud=flip_ud,
                 flip_lr=flip_lr,
-            ).contiguous(memory_format=order)
-        return self._batch(rows, images)
+            )
+            images[name] = lay_out(changed.reshape(standard.shape), self._order)
+        return self._batch(rows, places[0], images)
 
     def patient_batches(self, rows: Sequence[int], *, batch_size: int) -> Iterator[Batch]:
         """Whole patients with all their patches, unchanged, in the given order."""
         for start in range(0, len(rows), batch_size):
             some = np.asarray(rows[start : start + batch_size], dtype=np.int64)
-            images = {n: self._standardise(n, self._pick(n, some)) for n in self.inputs}
-            yield self._batch(some, images)
+            places = self._move(torch.from_numpy(some[None]))
+            images = {
+                name: lay_out(
+                    self._standardise(name, self._pick(name, some[None], places)), self._order
+                )
+                for name in self.inputs
+            }
+            yield self._batch(some, places[0], images)
 
-    def _pick(self, name: str, *index: IntArray) -> Tensor:
-        """Some stored images, uint8, on the device: picked there, or picked here and sent."""
+    @cached_property
+    def _moments(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and deviation of each input, (channels, 1, 1), on the device."""
+        fitted = self.standardisation
+        return {
+            name: (
+                self._move(torch.tensor(fitted.mean[name]).reshape(-1, 1, 1)),
+                self._move(torch.tensor(fitted.deviation[name]).reshape(-1, 1, 1)),
+            )
+            for name in self.inputs
+        }
+
+    @cached_property
+    def _available(self) -> dict[str, Tensor]:
+        """Which stored patients have each image, (patients,), on the device."""
+        patients = self.store.patients
+        return {
+            name: self._move(torch.tensor([name in patient.available for patient in patients]))
+            for name in self.inputs
+        }
+
+    @cached_property
+    def _label(self) -> Tensor:
+        """Of all stored patients, NaN where unknown, (patients,), on the device."""
+        labels = [patient.label for patient in self.store.patients]
+        return self._move(
+            torch.tensor([float("nan") if label is None else float(label) for label in labels])
+        )
+
+    @property
+    def _order(self) -> torch.memory_format:
+        """Convolutions of a GPU read channels-last; on a processor it gains nothing."""
+        return torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+
+    def _pick(self, name: str, index: IntArray, places: Tensor) -> Tensor:
+        """Some stored images, uint8, on the device: picked there, or picked here and sent.
+
+        Args:
+            name: of the input.
+            index: rows, and patches where one of each row is wanted, (1 or 2, images).
+            places: starts with the same numbers, on the device.
+        """
         if name in self.resident:
-            places = self._move(torch.from_numpy(np.stack(index)))
-            return self.resident[name][tuple(places.unbind(0))]
-        return self._move(torch.from_numpy(np.ascontiguousarray(self.arrays[name][index])))
+            return self.resident[name][tuple(places[: len(index)].unbind(0))]
+        return self._move(torch.from_numpy(np.ascontiguousarray(self.arrays[name][tuple(index)])))
 
     def _move(self, tensor: Tensor) -> Tensor:
         """To the device; to a GPU without waiting for what it is doing."""
@@ -149,33 +199,22 @@ class Dataset:
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def _standardise(self, name: str, pixels: Tensor) -> Tensor:
-        """uint8 pixels -> standardised float; grey ultrasound becomes three equal channels."""
+        """uint8 pixels -> standardised float, with an axis of channels: one where grey."""
         tensor = pixels.float() / 255
-        mean = self._move(torch.tensor(self.standardisation.mean[name]))
-        deviation = self._move(torch.tensor(self.standardisation.deviation[name]))
+        mean, deviation = self._moments[name]
         if name != Modality.BIOPSY:
             tensor = tensor.unsqueeze(1)  # (batch, side, side) -> (batch, 1, side, side)
-        shape = (-1, 1, 1)
-        standard = (tensor - mean.reshape(shape)) / deviation.reshape(shape)
-        if name == Modality.BIOPSY:
-            return standard
-        return standard.expand(-1, 3, -1, -1).contiguous()
+        return (tensor - mean) / deviation
 
-    def _batch(self, rows: IntArray, images: dict[str, Tensor]) -> Batch:
-        """Tensors with everything that belongs to them."""
-        patients = [self.store.patients[row] for row in rows]
-        available = {
-            name: self._move(torch.tensor([name in p.available for p in patients]))
-            for name in self.inputs
-        }
-        index = self._move(torch.from_numpy(rows))
-        label = [float("nan") if p.label is None else float(p.label) for p in patients]
+    def _batch(self, rows: IntArray, places: Tensor, images: dict[str, Tensor]) -> Batch:
+        """Tensors with everything that belongs to them; `places` are the rows on the device."""
+        available = {name: known[places] for name, known in self._available.items()}
         return Batch(
-            patient_ids=tuple(p.patient_id for p in patients),
+            patient_ids=tuple(self.store.patients[row].patient_id for row in rows),
             images=images,
-            clinical=self.clinical[index],
-            available={**available, Modality.CLINICAL.value: self.is_known[index]},
-            label=self._move(torch.tensor(label)),
+            clinical=self.clinical[places],
+            available={**available, Modality.CLINICAL.value: self.is_known[places]},
+            label=self._label[places],
         )
 
 
@@ -189,12 +228,12 @@ def open_dataset(
 ) -> Dataset:
     """Put a store and what was fitted together."""
     values, is_known = encoder.encode([patient.clinical for patient in store.patients])
-    arrays = {str(name): _in_memory(store.array(name)) for name in IMAGES if name in inputs}
-    is_resident = device.type == "cuda" and fits(arrays, torch.cuda.mem_get_info(device)[0])
+    stored = {str(name): store.array(name) for name in IMAGES if name in inputs}
+    arrays, resident = place_pixels(stored, device)
     return Dataset(
         store=store,
         arrays=arrays,
-        resident=send_whole(arrays, device) if is_resident else {},
+        resident=resident,
         standardisation=standardisation,
         clinical=torch.from_numpy(values).to(device),
         is_known=torch.from_numpy(is_known).to(device),
@@ -225,9 +264,31 @@ def open_for(model: TrainedModel, store: Store) -> Dataset:
     )
 
 
+def place_pixels(
+    stored: Mapping[str, Pixels], device: torch.device
+) -> tuple[dict[str, Pixels], dict[str, Tensor]]:
+    """Put pixels where they are read fastest: on a GPU that takes all of them, else in memory.
+
+    Args:
+        stored: image input -> memory map.
+        device: where batches are made.
+
+    Returns:
+        The arrays: as stored, or read into memory where they are needed and small enough; and the
+        same pixels on the GPU, or nothing.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # what torch keeps for later would count as taken
+        if fits(stored, torch.cuda.mem_get_info(device)[0]):
+            return dict(stored), send_whole(stored, device)
+    if _num_bytes(stored) > MAX_IN_MEMORY_BYTES:
+        return dict(stored), {}
+    return {name: np.asarray(array).copy() for name, array in stored.items()}, {}
+
+
 def fits(arrays: Mapping[str, Pixels], free_bytes: int) -> bool:
     """Whether all pixels together leave enough of a GPU's free memory to the network."""
-    return sum(array.nbytes for array in arrays.values()) <= MAX_SHARE_OF_GPU * free_bytes
+    return _num_bytes(arrays) <= MAX_SHARE_OF_GPU * free_bytes
 
 
 def send_whole(arrays: Mapping[str, Pixels], device: torch.device) -> dict[str, Tensor]:
@@ -240,6 +301,20 @@ def send_whole(arrays: Mapping[str, Pixels], device: torch.device) -> dict[str, 
     return resident
 
 
-def _in_memory(array: Pixels) -> Pixels:
-    """The array itself in memory where it is small, else the memory map."""
-    return np.asarray(array).copy() if array.nbytes <= MAX_IN_MEMORY_BYTES else array
+def lay_out(images: Tensor, order: torch.memory_format) -> Tensor:
+    """Grey becomes three equal channels; each image's values lie in the order that is asked for.
+
+    Args:
+        images: (batch, 1 or 3, side, side), or (batch, patches, 3, side, side).
+        order: of the values in memory.
+
+    Returns:
+        (batch, 3, side, side), or (batch, patches, 3, side, side).
+    """
+    rgb = images.flatten(0, -4).expand(-1, 3, -1, -1).contiguous(memory_format=order)
+    return rgb.reshape(*images.shape[:-3], *rgb.shape[1:])
+
+
+def _num_bytes(arrays: Mapping[str, Pixels]) -> int:
+    """Size of all pixels together."""
+    return sum(array.nbytes for array in arrays.values())

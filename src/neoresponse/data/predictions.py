@@ -51,11 +51,13 @@ class PredictionsCard:
         cohort_name: whose predictions they are.
         is_simulated: whether patients or training patients come from a phantom.
         threshold: the cut that the model brings along, or None.
+        inputs: what the model sees of a patient; empty where unknown.
     """
 
     cohort_name: str = "unnamed cohort"
     is_simulated: bool = False
     threshold: float | None = None
+    inputs: tuple[Modality, ...] = ()
 
 
 def write_card(folder: Path, card: PredictionsCard) -> None:
@@ -73,7 +75,10 @@ def read_card(folder: Path) -> PredictionsCard:
         return PredictionsCard()
     content = read_json(folder / CARD_NAME, schema=CARD_SCHEMA)
     return PredictionsCard(
-        content["cohort_name"], bool(content["is_simulated"]), content["threshold"]
+        content["cohort_name"],
+        bool(content["is_simulated"]),
+        content["threshold"],
+        tuple(Modality(name) for name in content.get("inputs", ())),
     )
 
 

@@ -1,6 +1,6 @@
 """Images and clinical values -> logits."""
 
-from neoresponse.models.build import build_backbone, build_model, image_inputs
+from neoresponse.models.build import build_backbone, build_model, image_inputs, weights_file
 from neoresponse.models.crossformer import NAMED_SIZES, CrossFormer, CrossFormerSizes
 from neoresponse.models.se_crosst import SECrossT
 
@@ -12,4 +12,5 @@ __all__ = [
     "build_backbone",
     "build_model",
     "image_inputs",
+    "weights_file",
 ]

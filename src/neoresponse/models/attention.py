@@ -6,7 +6,6 @@ Source: Wang et al., CrossFormer, ICLR 2022, sections 3.2 and 3.3.
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import lru_cache
 
 import torch
@@ -14,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from neoresponse.models.linear import apply_linear
+from neoresponse.models.linear import apply_linear, without_autocast
 
 MASKED = -1e6
 """Added to the score of a key that is padding."""
@@ -34,16 +33,16 @@ class Attention(nn.Module):
             group_size: side G of a group; where the map is not larger, its side is taken instead
                 and the attention is short-distance.
             interval: distance I of the tokens of a group; 1 for short distance; None for the
-                map's side // G, so that one region covers the map.
+                map's shorter side / G, rounded up, so that one region covers that side.
         """
         super().__init__()
         self.num_heads = num_heads
         self.group_size = group_size
         self.interval = interval
-        self.pos = DynamicPositionBias(width // 4, num_heads=num_heads)
+        self.pos = DynamicPositionBias(width, num_heads=num_heads)
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
-        self._kept: tuple[tuple[object, ...], Tensor] | None = None
+        self._last_bias: tuple[tuple[object, ...], Tensor] | None = None
 
     def forward(
         self, grid: Float[Tensor, "batch height width channels"]
@@ -72,7 +71,7 @@ class Attention(nn.Module):
         """Group side and interval on a map whose shorter side is `side`."""
         if side <= self.group_size:
             return side, 1
-        interval = side // self.group_size if self.interval is None else self.interval
+        interval = -(-side // self.group_size) if self.interval is None else self.interval
         return self.group_size, interval
 
     def bias(
@@ -89,43 +88,45 @@ class Attention(nn.Module):
         Returns:
             (1, heads, G*G, G*G); where there is padding, one for each group of the map.
         """
-        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            self._kept = None
+        weights = list(self.pos.parameters())
+        is_changing = self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        # A weight made in inference mode does not tell what was written into it.
+        if is_changing or any(weight.is_inference() for weight in weights):
+            self._last_bias = None
             return self._new_bias(sides).to(number_format)
-        # A parameter's version counts what was written into it; its address changes when it moves.
-        versions = tuple((p.data_ptr(), p._version) for p in self.pos.parameters())
+        # A weight's version counts what was written into it; its address changes when it moves.
+        versions = tuple((weight.data_ptr(), weight._version) for weight in weights)
         state = (sides, number_format, versions)
-        if self._kept is None or self._kept[0] != state:
-            self._kept = (state, self._new_bias(sides).to(number_format))
-        return self._kept[1]
+        kept = self._last_bias  # read once: another thread may replace it at any moment
+        if kept is None or kept[0] != state:
+            kept = (state, self._new_bias(sides).to(number_format))
+            self._last_bias = kept
+        return kept[1]
 
     def _new_bias(self, sides: tuple[int, int]) -> Float[Tensor, "one_or_groups heads query key"]:
         """Bias and mask, made anew."""
         group, interval = self.layout(min(sides))
         device = self.qkv.weight.device
-        rows = _kept(relative_rows, device, group)
+        rows = _table(relative_rows, device, group)
         # The network is tiny: casting its weights costs more than a smaller number format saves.
-        with torch.autocast(device.type, enabled=False) if _can_cast(device) else nullcontext():
+        with without_autocast(device):
             table: Tensor = self.pos(group)
         # (G*G, G*G, heads) -> (1, heads, G*G, G*G)
         bias = table[rows].permute(2, 0, 1).unsqueeze(0)
         if not any(side % (group * interval) for side in sides):
             return bias
-        hidden = _kept(padded_keys, device, sides, group, interval)
+        hidden = _table(padded_keys, device, sides, group, interval)
         mask = torch.zeros_like(hidden, dtype=bias.dtype).masked_fill(hidden, MASKED)
         return bias + mask[:, None, None, :]  # (groups, heads, G*G, G*G)
 
 
 class DynamicPositionBias(nn.Module):
-    """A small network from the offset of two tokens to a bias per head.
-
-    Its hidden width is a sixteenth of the map's.
-    """
+    """A small network from the offset of two tokens to a bias per head."""
 
     def __init__(self, width: int, *, num_heads: int) -> None:
-        """Build the layers; hidden width is width / 4, at least 1."""
+        """Build the layers; the hidden width is a sixteenth of the map's `width`, at least 1."""
         super().__init__()
-        hidden = max(1, width // 4)
+        hidden = max(1, width // 16)
         self.pos_proj = nn.Linear(2, hidden)
         self.pos1 = _bias_layer(hidden, hidden)
         self.pos2 = _bias_layer(hidden, hidden)
@@ -134,7 +135,7 @@ class DynamicPositionBias(nn.Module):
     def forward(self, group: int) -> Float[Tensor, "offsets heads"]:
         """The table for groups of side G: ((2G - 1)^2, heads); see `position_offsets`."""
         weight = self.pos_proj.weight
-        offsets = _kept(position_offsets, weight.device, group).to(weight.dtype)
+        offsets = _table(position_offsets, weight.device, group).to(weight.dtype)
         table: Tensor = self.pos3(self.pos2(self.pos1(self.pos_proj(offsets))))
         return table
 
@@ -260,22 +261,6 @@ def group_tokens(
     return split.permute(0, 1, 4, 3, 6, 2, 5, 7).flatten(5, 6).flatten(1, 4)
 
 
-def ungroup_tokens(
-    tokens: Float[Tensor, "batch groups tokens channels"],
-    *,
-    sides: tuple[int, int],
-    group: int,
-    interval: int,
-) -> Float[Tensor, "batch height width channels"]:
-    """The inverse of `group_tokens`; `sides` are height and width of the map."""
-    batch, _, _, channels = tokens.shape
-    region = group * interval
-    down, across = sides[0] // region, sides[1] // region
-    split = tokens.reshape(batch, down, across, interval, interval, group, group, channels)
-    # (B, RH, RW, I, I, G, G, C) -> (B, RH, G, I, RW, G, I, C)
-    return split.permute(0, 1, 5, 3, 2, 6, 4, 7).reshape(batch, *sides, channels)
-
-
 def padded_keys(
     device: torch.device, sides: tuple[int, int], group: int, interval: int
 ) -> Bool[Tensor, "groups tokens"]:
@@ -287,7 +272,7 @@ def padded_keys(
     return group_tokens(is_padding, group=group, interval=interval)[0, :, :, 0] > 0
 
 
-def _kept(make: Callable[..., Tensor], device: torch.device, *sizes: object) -> Tensor:
+def _table(make: Callable[..., Tensor], device: torch.device, *sizes: object) -> Tensor:
     """An index table, made once per device; compiled code has it inside."""
     if torch.compiler.is_compiling():
         return make(device, *sizes)
@@ -299,11 +284,6 @@ def _kept(make: Callable[..., Tensor], device: torch.device, *sizes: object) -> 
 def _made(make: Callable[..., Tensor], device: torch.device, *sizes: object) -> Tensor:
     """Make a table."""
     return make(device, *sizes)
-
-
-def _can_cast(device: torch.device) -> bool:
-    """Whether the device knows autocast; `meta`, which only counts, does not."""
-    return torch.amp.autocast_mode.is_autocast_available(device.type)
 
 
 def _bias_layer(width: int, out: int) -> nn.Sequential:

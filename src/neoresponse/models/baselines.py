@@ -6,6 +6,7 @@ fusion and heat maps are the same for all. How each is cut: docs/explanation/pap
 
 import difflib
 import importlib
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,9 @@ from neoresponse.errors import ConfigError, MissingExtraError
 from neoresponse.models.backbone import NUM_STAGES, Backbone
 from neoresponse.models.pretrained import fetch_weights, read_weights
 from neoresponse.models.torchvision_cure import import_torchvision
+
+VIT_MODULES = ("timm.models.vision_transformer", "timm.models.deit")
+"""Where timm keeps the networks that `VitBackbone` wraps."""
 
 
 class StagedBackbone(Backbone):
@@ -117,7 +121,7 @@ class VitBackbone(Backbone):
 
 
 def timm_backbone(
-    name: str, *, image_px: int, weights: Path | None, is_pretrained: bool = False
+    name: str, *, image_px: int, weights: Path | None, drop_path: float = 0.0
 ) -> Backbone:
     """Build a timm network as a backbone.
 
@@ -125,29 +129,33 @@ def timm_backbone(
         name: of the network in timm, such as `resnet50`.
         image_px: side of the images, in pixels.
         weights: safetensors file in timm's naming for this network, or None.
-        is_pretrained: whether to fetch its published weights where no file is given.
+        drop_path: largest rate of dropped residual branches.
 
     Raises:
         MissingExtraError: timm is not installed.
-        ConfigError: timm has no such network, it has no four stages, or the weights cannot be had
-            or do not fit.
+        ConfigError: timm has no such network, it has no four stages, it drops no paths where some
+            are to be dropped, or the weights do not fit.
     """
     timm = _import_timm()
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, ["crossformer", *timm.list_models()], n=5)
-        raise ConfigError(
-            f"model.backbone: expected `crossformer` or a timm network, got {name!r}. "
-            f"Near names: {near}."
-        )
-    if weights is None and is_pretrained:
-        weights = fetch_weights(str(timm.get_pretrained_cfg(name).hf_hub_id or ""), backbone=name)
+    config = _config(timm, name)
     source = None if weights is None else _Source(weights, read_weights(weights))
-    options: dict[str, Any] = {}
-    if timm.get_pretrained_cfg(name).fixed_input_size:
+    options: dict[str, Any] = {"drop_path_rate": drop_path}
+    if config is not None and config.fixed_input_size:
         options["img_size"] = image_px
-    if timm.model_entrypoint(name).__module__ == "timm.models.vision_transformer":
+    if timm.model_entrypoint(name).__module__ in VIT_MODULES:
         return _vit(timm, name, options, source)
     return _staged(timm, name, options, source)
+
+
+def published_weights(name: str) -> Path:
+    """The file of a timm network's published weights, fetched unless it was before.
+
+    Raises:
+        MissingExtraError: timm is not installed.
+        ConfigError: timm has no such network, or its weights cannot be had.
+    """
+    config = _config(_import_timm(), name)
+    return fetch_weights(str((config and config.hf_hub_id) or ""), backbone=name)
 
 
 @dataclass(frozen=True)
@@ -170,23 +178,51 @@ def _import_timm() -> ModuleType:
         ) from None
 
 
+def _config(timm: ModuleType, name: str) -> Any:  # noqa: ANN401 (timm is not typed)
+    """What timm knows about a network's published weights, None where there are none."""
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, ["crossformer", *timm.list_models()], n=5)
+        raise ConfigError(
+            f"model.backbone: expected `crossformer` or a timm network, got {name!r}. "
+            f"Near names: {near}."
+        )
+    try:
+        return timm.get_pretrained_cfg(name)
+    except RuntimeError:  # the network is there, weights of this name are not
+        known = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+        raise ConfigError(
+            f"model.backbone: expected a variant of weights that timm knows, got {name!r}. "
+            f"Known: {known}."
+        ) from None
+
+
 def _vit(
     timm: ModuleType, name: str, options: dict[str, Any], source: _Source | None
 ) -> VitBackbone:
     """A vision transformer without class token, pooled over its patch tokens."""
     options = {**options, "class_token": False, "global_pool": "avg", "fc_norm": False}
-    if source is not None and "cls_token" in source.tensors:
-        tensors = dict(source.tensors)
-        del tensors["cls_token"]
-        tensors["pos_embed"] = tensors["pos_embed"][:, 1:]  # the first place is the class token's
-        source = _Source(source.path, tensors)
-    vit = _create(timm, name, {**options, "num_classes": 0}, source)
-    if vit.num_prefix_tokens:
+    if source is not None:
+        source = _Source(source.path, _without_class_token(source.tensors))
+    try:
+        vit = _create(timm, name, {**options, "num_classes": 0}, source)
+    except AssertionError:
+        vit = None  # its head reads other tokens
+    if vit is None or vit.num_prefix_tokens:
         raise ConfigError(
-            f"model.backbone: expected a vision transformer of patch tokens, got {name!r} with "
-            f"{vit.num_prefix_tokens} others. Choose one without register tokens."
+            f"model.backbone: expected a vision transformer of patch tokens alone, got {name!r} "
+            "with others. Choose one without register or distillation tokens."
         )
     return VitBackbone(vit, stride=int(vit.patch_embed.patch_size[0]))
+
+
+def _without_class_token(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a vision transformer but for its class token and the place of that."""
+    tensors = {name: tensor for name, tensor in tensors.items() if name != "cls_token"}
+    places = tensors.get("pos_embed")
+    # In some networks the class token has no place of its own; patches alone make a square.
+    if places is not None and math.isqrt(places.shape[1]) ** 2 != places.shape[1]:
+        tensors["pos_embed"] = places[:, 1:]
+    return tensors
 
 
 def _staged(
@@ -197,27 +233,57 @@ def _staged(
         net = _create(timm, name, {**options, "features_only": True}, source)
     except (RuntimeError, AssertionError, AttributeError):
         net = None  # timm has no maps of it to offer
-    if type(net).__name__ != "FeatureListNet" or len(net.feature_info) < NUM_STAGES:
+    modules, ends = _row(net)
+    if len(ends) < NUM_STAGES:
         raise ConfigError(
             f"model.backbone: expected a timm network with four maps that come out in a row, got "
             f"{name!r}. Choose another, such as resnet50."
         )
-    ends = [place for place, key in enumerate(net, start=1) if key in net.return_layers]
     stem_end = ends[-NUM_STAGES - 1] if len(ends) > NUM_STAGES else 1
     cuts = [0, stem_end, *ends[-NUM_STAGES:]]
-    modules = list(net.values())
-    four = net.feature_info.info[-NUM_STAGES:]
+    four = net.feature_info.get_dicts()[-NUM_STAGES:]
     channels = [int(info["num_chs"]) for info in four]
     strides = [int(info["reduction"]) for info in four]
     return StagedBackbone(
         [nn.Sequential(*modules[a:b]) for a, b in pairwise(cuts)],
         channels=(channels[0], channels[1], channels[2], channels[3]),
         strides=(strides[0], strides[1], strides[2], strides[3]),
-        is_channels_last=str(net.output_fmt.value) == "NHWC",
+        is_channels_last=getattr(net, "output_fmt", None) == "NHWC",
     )
 
 
+def _row(net: Any) -> tuple[list[nn.Module], list[int]]:  # noqa: ANN401 (timm is not typed)
+    """Modules that run one after the other, and after how many of them each map comes out."""
+    kind = type(net).__name__
+    if kind == "FeatureListNet":
+        return list(net.values()), [n for n, key in enumerate(net, 1) if key in net.return_layers]
+    if kind in ("EfficientNetFeatures", "MobileNetV3Features"):
+        opening = [module for name, module in net.named_children() if name != "blocks"]
+        ends = [len(opening) + stage for stage in net._stage_out_idx]
+        return [*opening, *net.blocks], ends
+    return [], []
+
+
 def _create(timm: ModuleType, name: str, options: dict[str, Any], source: _Source | None) -> Any:  # noqa: ANN401 (timm is not typed)
+    """Let timm build a network; refuse dropped paths where it has none."""
+    drop_path = options["drop_path_rate"]
+    try:
+        net = _load(timm, name, options, source)
+    except TypeError as error:
+        if "drop_path_rate" not in str(error):
+            raise
+        options = {key: value for key, value in options.items() if key != "drop_path_rate"}
+        net = _load(timm, name, options, source)
+    drops = any(isinstance(module, timm.layers.DropPath) for module in net.modules())
+    if drop_path and not drops:
+        raise ConfigError(
+            f"model.drop_path: expected 0 for timm's {name}, which drops no paths, got "
+            f"{drop_path}. Set it to 0."
+        )
+    return net
+
+
+def _load(timm: ModuleType, name: str, options: dict[str, Any], source: _Source | None) -> Any:  # noqa: ANN401 (timm is not typed)
     """Let timm build a network, and fit the weights file to its image size."""
     if source is None:
         return timm.create_model(name, pretrained=False, **options)
@@ -230,17 +296,20 @@ def _create(timm: ModuleType, name: str, options: dict[str, Any], source: _Sourc
             f"model.weights {source.path}: expected weights of timm's {name}, got: {reason}. "
             "Choose the file of this network."
         ) from None
-    missing = [key for key, _ in net.named_parameters() if not _has(source.tensors, key)]
+    net.pretrained_cfg.pop("state_dict", None)  # timm would hold the file's tensors for good
+    # Old files do not hold how many batches a norm has seen; nothing here reads it.
+    names = [key for key in net.state_dict() if not key.endswith(".num_batches_tracked")]
+    missing = [key for key in names if not _has(source.tensors, key)]
     if missing:
         raise ConfigError(
             f"model.weights {source.path}: expected weights of timm's {name}, got none for "
-            f"{len(missing)} parameters such as {missing[0]!r}. Choose the file of this network."
+            f"{len(missing)} names such as {missing[0]!r}. Choose the file of this network."
         )
     return net
 
 
 def _has(tensors: dict[str, Tensor], key: str) -> bool:
-    """Whether a file holds a parameter; timm's `layers_0.x` is `layers.0.x` in a file."""
+    """Whether a file holds a tensor; timm's `layers_0.x` is `layers.0.x` in a file."""
     first, dot, rest = key.partition(".")
     pieces = first.split("_")
     names = ["_".join(pieces[:n]) + "." + "_".join(pieces[n:]) for n in range(1, len(pieces))]

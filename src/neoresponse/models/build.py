@@ -1,17 +1,20 @@
 """Settings -> network, put together from its parts."""
 
+from pathlib import Path
+
 from torch import nn
 
 from neoresponse.config import ModelSettings
 from neoresponse.errors import ConfigError
 from neoresponse.models.backbone import NUM_STAGES, Backbone
-from neoresponse.models.baselines import timm_backbone
-from neoresponse.models.cross_scale import excite_after_norm, excite_jointly, excite_per_scale
-from neoresponse.models.crossformer import CrossFormer, CrossFormerSizes
+from neoresponse.models.baselines import published_weights, timm_backbone
+from neoresponse.models.cross_scale import excited_crossformer
+from neoresponse.models.crossformer import CrossFormerSizes
 from neoresponse.models.fusion import NUM_CLINICAL, ConcatFusion
 from neoresponse.models.joint import JointPathway
 from neoresponse.models.merged import Merge, MergedPathway
 from neoresponse.models.neck import DifferenceNeck, MergedNeck, Neck, PerImageNeck
+from neoresponse.models.patches import AttentionPooling, PatchBag
 from neoresponse.models.pathway import (
     Coherence,
     Pathway,
@@ -25,7 +28,7 @@ from neoresponse.models.se_crosst import SECrossT
 from neoresponse.types import Modality
 
 CROSSFORMER = "crossformer"
-BIOPSY = Modality.BIOPSY.value
+BIOPSY, US_0 = Modality.BIOPSY.value, Modality.US_0.value
 _INPUTS: dict[str, tuple[str, ...]] = {
     "patho_ult": (Modality.BIOPSY.value, Modality.US_0.value),
     "dou_ult": (Modality.US_0.value, Modality.US_1.value),
@@ -61,6 +64,24 @@ def image_inputs(settings: ModelSettings) -> tuple[str, ...]:
     return tuple(modality.value for modality in Modality if modality.value in needed)
 
 
+def weights_file(settings: ModelSettings) -> Path | None:
+    """The file that the backbones start from, fetched if need be; None for drawn weights.
+
+    Raises:
+        ConfigError: weights are to be fetched and cannot be had.
+        MissingExtraError: they need timm and timm is not installed.
+    """
+    if settings.weights is not None or not settings.pretrained:
+        return settings.weights
+    if settings.backbone == CROSSFORMER:
+        raise ConfigError(
+            "model.pretrained: expected a timm backbone, got 'crossformer', whose published "
+            "weights are pickles. Convert them once, see docs/reference/network.md, and name the "
+            ".safetensors file with model.weights."
+        )
+    return published_weights(settings.backbone)
+
+
 def build_backbone(
     settings: ModelSettings, *, image_px: int, num_streams: tuple[int, ...] = (1,) * NUM_STAGES
 ) -> Backbone:
@@ -70,58 +91,34 @@ def build_backbone(
         settings: the network, as parts.
         image_px: side of the images, in pixels.
         num_streams: images that stand one after the other in the batch of each stage; joint
-            excitation weighs their channels together. 0: the excitation is the pathway's.
+            excitation weighs their channels together.
 
     Raises:
         ConfigError: the settings cannot make a backbone, or the weights cannot be had or do not
             fit.
         MissingExtraError: it needs timm and timm is not installed.
     """
+    weights = weights_file(settings)
     if settings.backbone != CROSSFORMER:
         return timm_backbone(
-            settings.backbone,
-            image_px=image_px,
-            weights=settings.weights,
-            is_pretrained=settings.pretrained,
+            settings.backbone, image_px=image_px, weights=weights, drop_path=settings.drop_path
         )
     _check_crossformer(settings, image_px)
     group = settings.group_size
-    is_usual = settings.se_place == "after_concat"
-    backbone = CrossFormer(
-        CrossFormerSizes(
-            embed_dim=settings.embed_dim,
-            depths=settings.depths,
-            num_heads=settings.num_heads,
-            group_sizes=(group, group, group, group),
-            intervals=settings.intervals,
-            mlp_ratios=(settings.mlp_ratio,) * 4,
-            drop_path=settings.drop_path,
-            se_ratio=settings.se_ratio if settings.se and is_usual else None,
-        )
+    sizes = CrossFormerSizes(
+        embed_dim=settings.embed_dim,
+        depths=settings.depths,
+        num_heads=settings.num_heads,
+        group_sizes=(group, group, group, group),
+        intervals=settings.intervals,
+        mlp_ratios=(settings.mlp_ratio,) * 4,
+        drop_path=settings.drop_path,
+        se_ratio=settings.se_ratio if settings.se else None,
     )
-    if settings.se and not is_usual:
-        _place_excitation(backbone, settings, num_streams)
-    if settings.pretrained:
-        raise ConfigError(
-            "model.pretrained: expected a timm backbone, got 'crossformer', whose published "
-            "weights are pickles. Convert them once, see docs/reference/network.md, and name the "
-            ".safetensors file with model.weights."
-        )
-    if settings.weights is not None:
-        load_into(backbone, settings.weights, may_miss=("se",))
+    backbone = excited_crossformer(sizes, settings.se_place, num_streams=num_streams)
+    if weights is not None:
+        load_into(backbone, weights, may_miss=("se",))
     return backbone
-
-
-def _place_excitation(
-    backbone: CrossFormer, settings: ModelSettings, num_streams: tuple[int, ...]
-) -> None:
-    """Put squeeze-and-excitation where the settings want it, other than after the scales."""
-    if settings.se_place == "per_scale":
-        excite_per_scale(backbone, ratio=settings.se_ratio)
-    elif settings.se_place == "after_norm":
-        excite_after_norm(backbone, ratio=settings.se_ratio)
-    elif all(num_streams):
-        excite_jointly(backbone, ratio=settings.se_ratio, num_streams=num_streams)
 
 
 def _pathway(name: str, settings: ModelSettings, image_px: int) -> Pathway:
@@ -130,15 +127,21 @@ def _pathway(name: str, settings: ModelSettings, image_px: int) -> Pathway:
     if name == "dou_ult":
         return _dou_ult(settings, image_px)
     is_lent = settings.share_ultrasound_trunk and "dou_ult" in settings.pathways
-    own = [image for image in inputs if name != "patho_ult" or image == BIOPSY or not is_lent]
+    borrowed = {US_0: "dou_ult"} if name == "patho_ult" and is_lent else {}
+    own = [image for image in inputs if image not in borrowed]
     is_joint = settings.se and settings.se_place == "joint" and len(own) > 1
-    is_joint = is_joint and settings.backbone == CROSSFORMER
-    streams = (0 if is_joint else 1,) * NUM_STAGES
-    trunks = {image: _trunk(settings, image_px, num_streams=streams) for image in own}
-    neck = _neck(inputs, trunks[own[0]], settings)
-    if is_joint:
+    if is_joint and settings.backbone == CROSSFORMER:
+        plain = settings.model_copy(update={"se": False})  # the excitation is the pathway's
+        trunks = {image: _trunk(plain, image_px) for image in own}
+        neck = _neck(inputs, trunks[BIOPSY], settings)
         return JointPathway(trunks, neck=neck, ratio=settings.se_ratio)
-    return SeparatePathway(trunks, neck=neck, inputs=inputs)
+    trunks = {image: _trunk(settings, image_px) for image in own}
+    neck = _neck(inputs, trunks[own[0]], settings)
+    parts: dict[str, nn.Module] = dict(trunks)
+    if settings.patch_pooling == "attention" and BIOPSY in trunks:
+        pooling = AttentionPooling(trunks[BIOPSY].num_features)
+        parts[BIOPSY] = PatchBag(trunks[BIOPSY], pooling)
+    return SeparatePathway(parts, neck=neck, borrowed=borrowed)
 
 
 def _dou_ult(settings: ModelSettings, image_px: int) -> Pathway:

@@ -8,6 +8,7 @@ Source: Wang et al., CrossFormer, ICLR 2022.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -16,8 +17,8 @@ from torch.utils.checkpoint import checkpoint
 
 from neoresponse.models.attention import Attention
 from neoresponse.models.backbone import NUM_STAGES, Backbone
-from neoresponse.models.linear import apply_linear
-from neoresponse.models.se import SqueezeExcite
+from neoresponse.models.linear import apply_linear, draw_weights
+from neoresponse.models.se import Excite, excite_together
 
 PATCH_KERNELS = (4, 8, 16, 32)
 MERGE_KERNELS = (2, 4)
@@ -35,7 +36,8 @@ class CrossFormerSizes:
         depths: blocks.
         num_heads: attention heads.
         group_sizes: side of an attention group, in tokens.
-        intervals: distance of tokens in long-distance attention; None: map side // group side.
+        intervals: distance of tokens in long-distance attention; None: map side / group side,
+            rounded up.
         mlp_ratios: hidden width of a block's MLP, as a multiple of its width.
         drop_path: largest rate of dropped residual branches, rising linearly with depth.
         se_ratio: reduction of the squeeze-and-excitation, or None for none.
@@ -67,30 +69,39 @@ NAMED_SIZES = {
 class CrossFormer(Backbone):
     """The trunk: embedding, four stages, final norm."""
 
-    def __init__(self, sizes: CrossFormerSizes) -> None:
-        """Build the layers and draw their first weights."""
+    def __init__(
+        self, sizes: CrossFormerSizes, *, excites: Sequence[Excite] = (excite_together,) * 4
+    ) -> None:
+        """Build the layers and draw their first weights.
+
+        Args:
+            sizes: of everything.
+            excites: for each embedding, what makes its squeeze-and-excitation; not asked where
+                `sizes.se_ratio` is None.
+        """
         super().__init__()
         self.sizes = sizes
         widths = [sizes.embed_dim * 2**index for index in range(NUM_STAGES)]
         self.channels = (widths[0], widths[1], widths[2], widths[3])
         self.strides = (4, 8, 16, 32)
         self.num_features = widths[-1]
-        self.patch_embed = PatchEmbedding(sizes)
+        self.patch_embed = PatchEmbedding(sizes, excite=excites[0])
         last = sum(sizes.depths) - 1
         rates = [sizes.drop_path * number / max(1, last) for number in range(last + 1)]
         ends = accumulate(sizes.depths)
+        nexts = [*excites[1:], None]
         self.layers = nn.ModuleList(
-            Stage(sizes, index=index, drop_rates=rates[end - depth : end])
-            for index, (depth, end) in enumerate(zip(sizes.depths, ends, strict=True))
+            Stage(sizes, index=index, drop_rates=rates[end - depth : end], next_excite=after)
+            for index, (depth, end, after) in enumerate(zip(sizes.depths, ends, nexts, strict=True))
         )
         self.norm = nn.LayerNorm(self.num_features)
-        self.apply(_draw_weights)
+        self.apply(draw_weights)
 
     def stem(
         self, images: Float[Tensor, "batch rgb image_height image_width"]
     ) -> Float[Tensor, "batch height width channels"]:
         """The first cross-scale embedding: stride 4."""
-        grid: Tensor = self.patch_embed(images)
+        grid: Tensor = self.embedding(0)(images)
         return grid
 
     def stage(
@@ -98,9 +109,15 @@ class CrossFormer(Backbone):
     ) -> Float[Tensor, "batch new_height new_width new_channels"]:
         """The embedding that opens the stage (the stem has opened the first), then its blocks."""
         if index > 0:
-            grid = self.layers[index - 1].get_submodule("downsample")(grid)
+            grid = self.embedding(index)(grid)
         out: Tensor = self.layers[index](grid)
         return out
+
+    def embedding(self, index: int) -> "PatchEmbedding | PatchMerging":
+        """The embedding that opens stage `index`, counted from 0."""
+        if index == 0:
+            return self.patch_embed
+        return cast(PatchMerging, self.layers[index - 1].get_submodule("downsample"))
 
     def pool(
         self, grid: Float[Tensor, "batch height width channels"]
@@ -124,6 +141,9 @@ class CrossScaleConvs(nn.ModuleList):
 
     Kernel k is padded by (k - stride) / 2, so all give maps of one size. The smallest kernel gets
     half of the output channels, the next a quarter, and so on; the last two share the rest alike.
+
+    Attributes:
+        widths: output channels of each kernel.
     """
 
     def __init__(self, channels: int, width: int, *, kernels: Sequence[int], stride: int) -> None:
@@ -136,16 +156,12 @@ class CrossScaleConvs(nn.ModuleList):
             stride: of all of them.
         """
         last = len(kernels) - 1
+        widths = [width // 2 ** min(index + 1, last) for index in range(len(kernels))]
         super().__init__(
-            nn.Conv2d(
-                channels,
-                width // 2 ** min(index + 1, last),
-                kernel,
-                stride=stride,
-                padding=(kernel - stride) // 2,
-            )
-            for index, kernel in enumerate(kernels)
+            nn.Conv2d(channels, part, kernel, stride=stride, padding=(kernel - stride) // 2)
+            for part, kernel in zip(widths, kernels, strict=True)
         )
+        self.widths = widths
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]
@@ -158,47 +174,80 @@ class CrossScaleConvs(nn.ModuleList):
 class PatchEmbedding(nn.Module):
     """SE-CEL of stage 1: convolutions of the image, excitation over all scales, norm."""
 
-    def __init__(self, sizes: CrossFormerSizes) -> None:
-        """Build it."""
+    def __init__(self, sizes: CrossFormerSizes, *, excite: Excite = excite_together) -> None:
+        """Build it; `excite` makes the excitation."""
         super().__init__()
         width = sizes.embed_dim
         self.projs = CrossScaleConvs(
             3, width, kernels=sizes.patch_kernels, stride=sizes.patch_kernels[0]
         )
-        self.se = _excitation(width, sizes.se_ratio)
+        self.se = _excitation(self.projs.widths, sizes.se_ratio, excite)
         self.norm = nn.LayerNorm(width)
 
     def forward(
         self, images: Float[Tensor, "batch rgb image_height image_width"]
     ) -> Float[Tensor, "batch height width channels"]:
         """Embed images."""
-        grid: Tensor = self.norm(self.se(self.projs(images)))
-        return grid
+        return self.finish(self.se(self.scales(images)))
+
+    def scales(
+        self, images: Float[Tensor, "batch rgb image_height image_width"]
+    ) -> Float[Tensor, "batch height width channels"]:
+        """All scales, concatenated, before any excitation."""
+        scales: Tensor = self.projs(images)
+        return scales
+
+    def finish(
+        self, grid: Float[Tensor, "batch height width channels"]
+    ) -> Float[Tensor, "batch height width channels"]:
+        """What follows the excitation: the norm."""
+        normed: Tensor = self.norm(grid)
+        return normed
 
 
 class PatchMerging(nn.Module):
     """SE-CEL of stages 2 to 4: norm, convolutions of the map, excitation over all scales."""
 
-    def __init__(self, width: int, *, kernels: Sequence[int], se_ratio: int | None) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        kernels: Sequence[int],
+        se_ratio: int | None,
+        excite: Excite = excite_together,
+    ) -> None:
         """Build it.
 
         Args:
             width: channels of the incoming map; the outgoing has twice as many.
             kernels: sides of the kernels, ascending.
             se_ratio: reduction of the squeeze-and-excitation, or None.
+            excite: makes it.
         """
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.reductions = CrossScaleConvs(width, 2 * width, kernels=kernels, stride=MERGE_STRIDE)
-        self.se = _excitation(2 * width, se_ratio)
+        self.se = _excitation(self.reductions.widths, se_ratio, excite)
 
     def forward(
         self, grid: Float[Tensor, "batch height width channels"]
     ) -> Float[Tensor, "batch new_height new_width new_channels"]:
         """Halve the map's sides, double its channels."""
+        return self.finish(self.se(self.scales(grid)))
+
+    def scales(
+        self, grid: Float[Tensor, "batch height width channels"]
+    ) -> Float[Tensor, "batch new_height new_width new_channels"]:
+        """All scales, concatenated, before any excitation."""
         # (B, H, W, C) -> (B, C, H, W)
-        merged: Tensor = self.se(self.reductions(self.norm(grid).permute(0, 3, 1, 2)))
-        return merged
+        scales: Tensor = self.reductions(self.norm(grid).permute(0, 3, 1, 2))
+        return scales
+
+    def finish(
+        self, grid: Float[Tensor, "batch height width channels"]
+    ) -> Float[Tensor, "batch height width channels"]:
+        """What follows the excitation: nothing, for the norm came first."""
+        return grid
 
 
 class Stage(nn.Module):
@@ -208,12 +257,26 @@ class Stage(nn.Module):
     because official checkpoints have it here.
 
     Attributes:
-        is_recomputed: in training, keep only what enters each block and make the rest again in the
-            backward pass.
+        is_recomputed: where gradients are wanted, keep only what enters each block and make the
+            rest again in the backward pass.
     """
 
-    def __init__(self, sizes: CrossFormerSizes, *, index: int, drop_rates: Sequence[float]) -> None:
-        """Build stage `index`, counted from 0."""
+    def __init__(
+        self,
+        sizes: CrossFormerSizes,
+        *,
+        index: int,
+        drop_rates: Sequence[float],
+        next_excite: Excite | None,
+    ) -> None:
+        """Build stage `index`, counted from 0.
+
+        Args:
+            sizes: of everything.
+            index: which stage.
+            drop_rates: of its blocks.
+            next_excite: makes the excitation of the next embedding; None after the last stage.
+        """
         super().__init__()
         width = sizes.embed_dim * 2**index
         self.is_recomputed = False
@@ -221,9 +284,11 @@ class Stage(nn.Module):
             Block(sizes, index=index, is_long=number % 2 == 1, drop_rate=rate)
             for number, rate in enumerate(drop_rates)
         )
-        if index < NUM_STAGES - 1:
+        if next_excite is not None:
             kernels = sizes.merge_kernels[index]
-            self.downsample = PatchMerging(width, kernels=kernels, se_ratio=sizes.se_ratio)
+            self.downsample = PatchMerging(
+                width, kernels=kernels, se_ratio=sizes.se_ratio, excite=next_excite
+            )
 
     def forward(
         self, grid: Float[Tensor, "batch height width channels"]
@@ -300,14 +365,6 @@ class DropPath(nn.Module):
         return branch * kept / (1 - self.rate)
 
 
-def _excitation(width: int, ratio: int | None) -> nn.Module:
+def _excitation(widths: Sequence[int], ratio: int | None, excite: Excite) -> nn.Module:
     """A squeeze-and-excitation, or nothing."""
-    return nn.Identity() if ratio is None else SqueezeExcite(width, ratio=ratio)
-
-
-def _draw_weights(module: nn.Module) -> None:
-    """First weights as in the published network: linear layers normal 0.02, biases zero."""
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    return nn.Identity() if ratio is None else excite(widths, ratio=ratio)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from neoresponse.models.linear import draw_weights, without_autocast
+
 NUM_CLINICAL = 4
 """Subtype, ER, Ki-67 and regimen, encoded as one number each."""
 
@@ -29,8 +31,7 @@ class ConcatFusion(nn.Module):
         if num_clinical:
             self.missing = nn.Parameter(torch.zeros(num_clinical))
         self.head = nn.Linear(num_features + num_clinical, 1)
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        draw_weights(self.head)
 
     def forward(
         self,
@@ -48,5 +49,8 @@ class ConcatFusion(nn.Module):
         parts = list(features)
         if self.num_clinical:
             parts.append(torch.where(available, clinical, self.missing))
-        logits: Tensor = self.head(torch.cat(parts, dim=1)).squeeze(1)
+        joined = torch.cat(parts, dim=1).to(self.head.weight.dtype)
+        # Eight bits would let patients tie whose logits differ; twenty products cost nothing.
+        with without_autocast(joined.device):
+            logits: Tensor = self.head(joined).squeeze(1)
         return logits

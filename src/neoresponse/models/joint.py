@@ -8,12 +8,12 @@ ultrasound is encoded anew for every patch. See docs/explanation/paper.md.
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from neoresponse.models.cross_scale import open_stage
 from neoresponse.models.crossformer import CrossFormer
-from neoresponse.models.pathway import Pathway, Trunk, without_missing
+from neoresponse.models.linear import draw_weights
+from neoresponse.models.pathway import Images, Masks, Pathway, Trunk, without_missing
 from neoresponse.models.se import JointExcite
 
 
@@ -32,28 +32,26 @@ class JointPathway(Pathway):
         self.trunks = nn.ModuleDict(trunks)
         widths = next(iter(trunks.values())).backbone.channels
         self.excitation = nn.ModuleList(
-            JointExcite(width, num_streams=len(trunks), ratio=ratio) for width in widths
+            JointExcite([width], ratio=ratio, num_streams=len(trunks)) for width in widths
         )
+        self.excitation.apply(draw_weights)
         self.neck = neck
         self.inputs = self.encodes = self.vectors = tuple(trunks)
         self.is_joint = True
 
     def encode(
-        self,
-        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
+        self, images: Images, available: Masks
     ) -> dict[str, Float[Tensor, "batch features"]]:
         """Encode all images, stage by stage."""
         grids = [without_missing(images[name], available[name]) for name in self.encodes]
         trunks = [trunk for trunk, _ in self.streams()]
         for index, excite in enumerate(self.excitation):
-            scales = [
-                open_stage(_crossformer(trunk), index, grid)
-                for trunk, grid in zip(trunks, grids, strict=True)
-            ]
+            openings = [_crossformer(trunk).embedding(index) for trunk in trunks]
+            scales = [part.scales(grid) for part, grid in zip(openings, grids, strict=True)]
             excited = excite(torch.cat(scales)).chunk(len(trunks))
+            opened = [part.finish(grid) for part, grid in zip(openings, excited, strict=True)]
             grids = [
-                _run_stage(trunk, index, grid) for trunk, grid in zip(trunks, excited, strict=True)
+                _run_blocks(trunk, index, grid) for trunk, grid in zip(trunks, opened, strict=True)
             ]
         vectors = [trunk.backbone.pool(grid) for trunk, grid in zip(trunks, grids, strict=True)]
         return dict(zip(self.encodes, vectors, strict=True))
@@ -63,15 +61,13 @@ class JointPathway(Pathway):
         return [(t, (name,)) for name, t in self.trunks.items() if isinstance(t, Trunk)]
 
 
-def _run_stage(
+def _run_blocks(
     trunk: Trunk, index: int, grid: Float[Tensor, "batch height width channels"]
 ) -> Float[Tensor, "batch height width channels"]:
-    """What is left of a stage once its scales are excited; `index` counts from 0."""
-    backbone = _crossformer(trunk)
-    if index == 0:
-        grid = backbone.patch_embed.norm(grid)
-        grid = grid if trunk.position is None else trunk.position(grid)
-    out: Tensor = trunk.taps[index](backbone.layers[index](grid))
+    """What is left of a stage once it is opened; `index` counts from 0."""
+    if index == 0 and trunk.position is not None:
+        grid = trunk.position(grid)
+    out: Tensor = trunk.taps[index](_crossformer(trunk).layers[index](grid))
     return out
 
 

@@ -3,15 +3,14 @@
 A reading of "shares features when extracting low-level features"; see docs/explanation/paper.md.
 """
 
-from collections.abc import Mapping
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from neoresponse.models.neck import MERGED
-from neoresponse.models.pathway import Pathway, Trunk, without_missing
+from neoresponse.models.pathway import Images, Masks, Pathway, Trunk, without_missing
 
 
 class Merge(nn.Module):
@@ -36,7 +35,7 @@ class Merge(nn.Module):
     def forward(
         self,
         grid: Float[Tensor, "streams height width channels"],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
+        available: Masks,
     ) -> Float[Tensor, "batch height width channels"]:
         """Merge; the batch is [all of the first time point; all of the second]."""
         both = [
@@ -73,9 +72,7 @@ class MergedPathway(Pathway):
         self.is_joint = True
 
     def encode(
-        self,
-        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
+        self, images: Images, available: Masks
     ) -> dict[str, Float[Tensor, "batch features"]]:
         """The one vector of both time points."""
         streams = [without_missing(images[name], available[name]) for name in self.encodes]

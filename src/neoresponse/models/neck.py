@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from neoresponse.models.linear import draw_weights
+
 CHANGE = "change"
 """Name under which the difference of two time points is kept."""
 MERGED = "merged"
@@ -136,8 +138,7 @@ def _missing_vectors(num_features: Mapping[str, int]) -> nn.ParameterDict:
 def _linear(num_features: int, neck_dim: int) -> nn.Linear:
     """A layer with the first weights of a neck."""
     linear = nn.Linear(num_features, neck_dim)
-    nn.init.trunc_normal_(linear.weight, std=0.02)
-    nn.init.zeros_(linear.bias)
+    draw_weights(linear)
     return linear
 
 

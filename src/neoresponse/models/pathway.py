@@ -5,7 +5,9 @@ learned one after it; so its content reaches nothing.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +16,10 @@ from torch import Tensor, nn
 from neoresponse.errors import ConfigError
 from neoresponse.models.backbone import NUM_STAGES, Backbone
 
+Images = Mapping[str, Float[Tensor, "batch ... rgb image_height image_width"]]
+"""Image -> standardised pixels; a biopsy may hold several patches per row."""
+Masks = Mapping[str, Bool[Tensor, "batch ..."]]
+"""Input -> which rows have it."""
 Mixer = Callable[[Tensor], Tensor]
 
 
@@ -112,7 +118,8 @@ class Coherence(nn.Module):
     """Shares features between two time points, place by place.
 
     h = W [f0; f1] + b is added to both streams; it starts at zero. [f0; f1] at a place holds the
-    change at that place, so both streams see it.
+    change at that place, so both streams see it. Where either time point is missing there is
+    nothing to share, and nothing is added.
     """
 
     def __init__(self, channels: int) -> None:
@@ -123,19 +130,23 @@ class Coherence(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(
-        self, grid: Float[Tensor, "batch height width channels"]
-    ) -> Float[Tensor, "batch height width channels"]:
-        """Mix; the batch is [all of the first time point; all of the second]."""
+        self,
+        grid: Float[Tensor, "streams height width channels"],
+        has_both: Bool[Tensor, " batch"],
+    ) -> Float[Tensor, "streams height width channels"]:
+        """Mix; the rows are [all of the first time point; all of the second]."""
         both = torch.cat(grid.chunk(2), dim=-1)  # (2B, H, W, C) -> (B, H, W, 2C)
         shared = self.linear(both)
+        shared = torch.where(has_both[:, None, None, None], shared, torch.zeros_like(shared))
         return grid + torch.cat([shared, shared])
 
 
 def without_missing(
-    images: Float[Tensor, "batch rgb image_height image_width"], available: Bool[Tensor, " batch"]
-) -> Float[Tensor, "batch rgb image_height image_width"]:
+    images: Float[Tensor, "batch *pixels"], available: Bool[Tensor, " batch"]
+) -> Float[Tensor, "batch *pixels"]:
     """Zeros in place of images that are missing, whatever they hold."""
-    return torch.where(available[:, None, None, None], images, torch.zeros_like(images))
+    of_row = available.reshape(-1, *[1] * (images.ndim - 1))
+    return torch.where(of_row, images, torch.zeros_like(images))
 
 
 class Pathway(nn.Module, ABC):
@@ -143,8 +154,8 @@ class Pathway(nn.Module, ABC):
 
     Attributes:
         inputs: images that the pathway works on.
-        encodes: those of them that it encodes itself; another pathway lends the vectors of the
-            rest.
+        encodes: those of them that it encodes itself.
+        borrowed: the rest -> the pathway that lends its vector.
         vectors: names of the vectors that it joins: one per input, unless inputs are merged.
         is_joint: whether its images see each other on their way, so that all must be encoded at
             once.
@@ -153,15 +164,14 @@ class Pathway(nn.Module, ABC):
 
     inputs: tuple[str, ...]
     encodes: tuple[str, ...]
+    borrowed: Mapping[str, str] = MappingProxyType({})
     vectors: tuple[str, ...]
     is_joint: bool
     neck: nn.Module
 
     @abstractmethod
     def encode(
-        self,
-        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
+        self, images: Images, available: Masks
     ) -> dict[str, Float[Tensor, "batch features"]]:
         """The vector of each image that is given and that the pathway encodes.
 
@@ -178,7 +188,7 @@ class Pathway(nn.Module, ABC):
     def join(
         self,
         vectors: Mapping[str, Float[Tensor, "batch _"]],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
+        available: Masks,
     ) -> Float[Tensor, "batch neck"]:
         """The pathway's features from the vectors of all its inputs."""
         features: Tensor = self.neck(vectors, available)
@@ -192,26 +202,29 @@ class SeparatePathway(Pathway):
     """
 
     def __init__(
-        self, trunks: Mapping[str, Trunk], *, neck: nn.Module, inputs: Sequence[str] | None = None
+        self,
+        trunks: Mapping[str, nn.Module],
+        *,
+        neck: nn.Module,
+        borrowed: Mapping[str, str] | None = None,
     ) -> None:
         """Put the parts together.
 
         Args:
-            trunks: image -> its trunk.
+            trunks: image -> its `Trunk`, or a part with one in it, such as `PatchBag`.
             neck: made for all inputs.
-            inputs: all inputs, where some have no trunk here; else the images of `trunks`.
+            borrowed: image that has no trunk here -> the pathway that lends its vector.
         """
         super().__init__()
         self.trunks = nn.ModuleDict(trunks)
         self.neck = neck
         self.encodes = tuple(trunks)
-        self.inputs = self.vectors = self.encodes if inputs is None else tuple(inputs)
+        self.borrowed = dict(borrowed or {})
+        self.inputs = self.vectors = (*self.encodes, *self.borrowed)
         self.is_joint = False
 
     def encode(
-        self,
-        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
+        self, images: Images, available: Masks
     ) -> dict[str, Float[Tensor, "batch features"]]:
         """Encode each given image by its own trunk."""
         return {
@@ -222,7 +235,12 @@ class SeparatePathway(Pathway):
 
     def streams(self) -> list[tuple[Trunk, tuple[str, ...]]]:
         """One image per trunk."""
-        return [(t, (name,)) for name, t in self.trunks.items() if isinstance(t, Trunk)]
+        return [
+            (part, (name,))
+            for name, holder in self.trunks.items()
+            for part in holder.modules()
+            if isinstance(part, Trunk)
+        ]
 
 
 class SiamesePathway(Pathway):
@@ -256,13 +274,12 @@ class SiamesePathway(Pathway):
         self.is_joint = True
 
     def encode(
-        self,
-        images: Mapping[str, Float[Tensor, "batch rgb image_height image_width"]],
-        available: Mapping[str, Bool[Tensor, "batch ..."]],
+        self, images: Images, available: Masks
     ) -> dict[str, Float[Tensor, "batch features"]]:
         """Encode both time points at once."""
         streams = [without_missing(images[name], available[name]) for name in self.encodes]
-        mixers: dict[int, Mixer] = {int(s): module for s, module in self.coherence.items()}
+        has_both = available[self.encodes[0]] & available[self.encodes[1]]
+        mixers = {int(s): partial(mix, has_both=has_both) for s, mix in self.coherence.items()}
         early, late = self.trunk(torch.cat(streams), mixers).chunk(2)
         return dict(zip(self.encodes, (early, late), strict=True))
 

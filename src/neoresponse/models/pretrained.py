@@ -21,14 +21,14 @@ _TABLES = (".attn.biases", ".attn.relative_position_index", ".attn_mask")
 
 
 def fetch_weights(repository: str, *, backbone: str) -> Path:
-    """Fetch a network's published weights from the Hugging Face hub, or find them in its cache.
+    """Find a network's published weights in the hub's cache, or fetch them once.
 
     Args:
         repository: such as `timm/resnet50.a1_in1k`, empty where there is none.
         backbone: name of the network, for what is said where it goes wrong.
 
     Raises:
-        ConfigError: there is no such repository, no safetensors file in it, or no network.
+        ConfigError: there is no such repository, no safetensors file in it, or no way to it.
         MissingExtraError: the hub's client, which comes with timm, is not installed.
     """
     if not repository:
@@ -43,16 +43,18 @@ def fetch_weights(repository: str, *, backbone: str) -> Path:
             "model.pretrained: expected the extra `baselines`, got no module 'huggingface_hub'. "
             "Run: pip install 'neoresponse[baselines]'"
         ) from None
-    errors = (OSError, importlib.import_module("huggingface_hub.errors").EntryNotFoundError)
     try:
-        return Path(hub.hf_hub_download(repository, HUB_FILE))
-    except errors as error:
+        # What was fetched once is used again: a run that goes on has the weights it began with.
+        cached = hub.try_to_load_from_cache(repository, HUB_FILE)
+        found = cached if isinstance(cached, str) else hub.hf_hub_download(repository, HUB_FILE)
+    except Exception as error:  # whatever the client's network library of the day calls it
         reason = str(error).strip().splitlines() or [""]
         raise ConfigError(
             f"model.pretrained: expected {HUB_FILE} of {repository}, got {type(error).__name__}: "
             f"{reason[0]} Where there is no network, load https://huggingface.co/{repository}"
             f"/resolve/main/{HUB_FILE} elsewhere and name the file with model.weights."
         ) from None
+    return Path(found)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

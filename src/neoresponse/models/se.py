@@ -4,10 +4,24 @@ Source: Hu, Shen and Sun, Squeeze-and-Excitation Networks, CVPR 2018.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+
+@runtime_checkable
+class Excite(Protocol):
+    """Makes the excitation of an embedding from the widths of its scales and a reduction."""
+
+    def __call__(self, widths: Sequence[int], *, ratio: int) -> nn.Module:
+        """Make it."""
+
+
+def excite_together(widths: Sequence[int], *, ratio: int) -> nn.Module:
+    """One excitation over all scales of an embedding: each is weighed against the others."""
+    return SqueezeExcite(sum(widths), ratio=ratio)
 
 
 class SqueezeExcite(nn.Module):
@@ -62,7 +76,6 @@ class PerScaleExcite(nn.Module):
         super().__init__()
         self.widths = list(widths)
         self.scales = nn.ModuleList(SqueezeExcite(width, ratio=ratio) for width in widths)
-        self.apply(_draw_weights)
 
     def forward(
         self, grid: Float[Tensor, "batch height width channels"]
@@ -79,18 +92,17 @@ class JointExcite(nn.Module):
     of either stream sees all of z: an image can call for a channel of the other.
     """
 
-    def __init__(self, channels: int, *, num_streams: int, ratio: int) -> None:
+    def __init__(self, widths: Sequence[int], *, ratio: int, num_streams: int) -> None:
         """Build the layers.
 
         Args:
-            channels: of each stream's map.
+            widths: channels of each scale of one stream.
+            ratio: reduction of the channels of all streams together.
             num_streams: maps that stand one after the other in the batch.
-            ratio: reduction of all their channels together.
         """
         super().__init__()
         self.num_streams = num_streams
-        self.se = SqueezeExcite(num_streams * channels, ratio=ratio)
-        self.apply(_draw_weights)
+        self.se = SqueezeExcite(num_streams * sum(widths), ratio=ratio)
 
     def forward(
         self, grid: Float[Tensor, "batch height width channels"]
@@ -99,9 +111,3 @@ class JointExcite(nn.Module):
         both = torch.cat(grid.chunk(self.num_streams), dim=-1)  # (SB, H, W, C) -> (B, H, W, SC)
         excited: Tensor = self.se(both)
         return torch.cat(excited.chunk(self.num_streams, dim=-1))
-
-
-def _draw_weights(module: nn.Module) -> None:
-    """First weights of the layers, normal 0.02 as in the trunk."""
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)

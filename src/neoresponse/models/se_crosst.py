@@ -5,18 +5,17 @@ Source: Guo et al., 2024, "Model construction"; our readings of it: docs/explana
 
 from collections.abc import Mapping
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from neoresponse.errors import ConfigError
 from neoresponse.models.fusion import ConcatFusion
-from neoresponse.models.pathway import Pathway, Trunk
+from neoresponse.models.patches import PatchBag
+from neoresponse.models.pathway import Images, Masks, Pathway, Trunk
 
 BIOPSY = "biopsy"
 CLINICAL = "clinical"
 
-Images = Mapping[str, Float[Tensor, "batch rgb image_height image_width"]]
-Masks = Mapping[str, Bool[Tensor, "batch ..."]]
 Vectors = dict[str, dict[str, Tensor]]
 
 
@@ -25,20 +24,22 @@ class SECrossT(nn.Module):
 
     Attributes:
         inputs: the images that the pathways need.
+        pools_patches: whether the patches of a patient become one vector, so that a row holds all
+            of them and has one logit.
     """
 
     def __init__(self, pathways: Mapping[str, Pathway], fusion: ConcatFusion) -> None:
         """Put the parts together.
 
         Args:
-            pathways: by name; an image that a pathway joins but does not encode is lent by the
-                first pathway that encodes it.
+            pathways: by name, the lenders of borrowed vectors among them.
             fusion: made for the features of all pathways, in their order.
         """
         super().__init__()
         self.pathways = nn.ModuleDict(pathways)
         self.fusion = fusion
         self.inputs = tuple(dict.fromkeys(n for p in pathways.values() for n in p.inputs))
+        self.pools_patches = any(isinstance(module, PatchBag) for module in self.modules())
 
     def forward(
         self,
@@ -49,8 +50,9 @@ class SECrossT(nn.Module):
         """The logit of pCR of each row.
 
         Args:
-            images: "biopsy" (one patch a row), "us_0", "us_1" as far as the pathways need them;
-                standardised, (batch, 3, side, side).
+            images: "biopsy", "us_0", "us_1" as far as the pathways need them; standardised,
+                (batch, 3, side, side): one patch a row; where patches are pooled, all of a
+                patient, (batch, patches, 3, side, side).
             clinical: encoded variables, (batch, 4).
             available: image -> (batch,); "clinical" -> (batch, 4). False means missing; what stands
                 in its place is then never used.
@@ -75,8 +77,10 @@ class SECrossT(nn.Module):
         images: Images,
         clinical: Float[Tensor, "batch variables"],
         available: Masks,
-    ) -> Float[Tensor, "batch patches"]:
+    ) -> Float[Tensor, "batch logits"]:
         """The logit of pCR for every patch of each patient; nothing is encoded twice.
+
+        Where patches are pooled there is one logit per patient.
 
         Only where a pathway's images see each other beside the biopsy (joint excitation) does an
         ultrasound image go through its trunk once per patch.
@@ -90,6 +94,9 @@ class SECrossT(nn.Module):
         Raises:
             ConfigError: an image that a pathway needs is not given.
         """
+        if self.pools_patches:
+            whole: Tensor = self({**images, BIOPSY: patches}, clinical, available)
+            return whole[:, None]
         num = patches.shape[1]
         self._check_inputs({**images, BIOPSY: patches})
         once = {name: image for name, image in images.items() if name != BIOPSY}
@@ -133,12 +140,10 @@ class SECrossT(nn.Module):
             )
 
     def _gather(self, name: str, vectors: Vectors) -> dict[str, Tensor]:
-        """The vectors that a pathway joins: its own first, then what others lend."""
-        lenders = [vectors[name], *vectors.values()]
-        return {
-            vector: next(lent[vector] for lent in lenders if vector in lent)
-            for vector in self._pathways()[name].vectors
-        }
+        """The vectors that a pathway joins: its own, and what others lend it."""
+        pathway = self._pathways()[name]
+        lent = {image: vectors[lender][image] for image, lender in pathway.borrowed.items()}
+        return {**vectors[name], **lent}
 
 
 def _encode(pathway: Pathway, images: Images, available: Masks) -> dict[str, Tensor]:

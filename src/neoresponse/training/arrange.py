@@ -6,18 +6,23 @@ What each costs and gives: docs/explanation/speed.md.
 import ctypes
 import shutil
 import sys
+from contextlib import AbstractContextManager
 from typing import cast
 
 import torch
 from torch import nn
 
 from neoresponse.config import TrainSettings
+from neoresponse.data.forward import Precision
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.crossformer import Block, CrossFormer, Stage
+from neoresponse.models.linear import has_bfloat16
 from neoresponse.models.se_crosst import SECrossT
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's mallopt
 _KEPT_BYTES = 2**30
+_MAX_SHAPES = 4096
+"""Graphs of all blocks together, far more than there are; at the limit torch goes on uncompiled."""
 
 
 def arrange(network: SECrossT, settings: TrainSettings) -> None:
@@ -46,10 +51,34 @@ def compile_parts(network: SECrossT, *, backend: str = "inductor") -> None:
         backend: as torch names it.
     """
     blocks: list[nn.Module] = [part for part in network.modules() if isinstance(part, Block)]
-    # Each stage, time-point batch and last batch is a shape of its own; torch gives up after 8.
-    torch._dynamo.config.recompile_limit = 64
+    torch._dynamo.config.recompile_limit = _MAX_SHAPES
+    torch._dynamo.config.accumulated_recompile_limit = _MAX_SHAPES
     for part in blocks or [network]:
         part.compile(dynamic=False, backend=backend)
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """Compiled parts run as they are written inside: only training's shapes are worth compiling."""
+    eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return eager
+
+
+def choose_precision(wish: str, device: torch.device) -> Precision:
+    """Number format of the forward pass; `auto` is bfloat16 on a GPU that has it, else float32.
+
+    Raises:
+        ConfigError: bfloat16 is asked for on a processor that has none.
+    """
+    is_on_gpu = device.type == "cuda"
+    if wish == "auto":
+        is_half = is_on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if is_half else "float32"
+    if wish == "bfloat16" and not is_on_gpu and not has_bfloat16():
+        raise ConfigError(
+            "train.precision: expected `float32` on this processor, got `bfloat16`, for which it "
+            "has no instructions and needs many times as long. Set it to float32."
+        )
+    return "bfloat16" if wish == "bfloat16" else "float32"
 
 
 def choose_algorithms(device: torch.device) -> None:
@@ -62,6 +91,8 @@ def choose_algorithms(device: torch.device) -> None:
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     # Fresh memory is written before it is read in every network here; filling it first costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # Float32 means float32: a GPU would round what enters a convolution to ten bits of mantissa.
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def keep_memory() -> None:

@@ -1,4 +1,4 @@
-"""Everything that is fitted before the first step, on training patients alone."""
+"""Everything that is settled before the first step; what is fitted, on training patients alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,12 @@ from neoresponse.data.dataset import (
     fit_standardisation,
     open_dataset,
 )
+from neoresponse.data.forward import Precision
 from neoresponse.errors import RunError
 from neoresponse.models.build import image_inputs
 from neoresponse.preprocess.clinical import ClinicalEncoder, fit_encoder
 from neoresponse.preprocess.store import Store
+from neoresponse.training.arrange import choose_precision
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Fitted:
         dataset: the store with both.
         samples: all training samples.
         validation_rows: rows of the validation patients in the store.
+        precision: number format of the forward pass, in training and validation.
     """
 
     encoder: ClinicalEncoder
@@ -37,6 +40,7 @@ class Fitted:
     dataset: Dataset
     samples: Samples
     validation_rows: tuple[int, ...]
+    precision: Precision
 
 
 def fit_inputs(
@@ -46,7 +50,9 @@ def fit_inputs(
 
     Raises:
         RunError: a patient of the split is not in the store.
+        ConfigError: the device has not the precision that is asked for.
     """
+    precision = choose_precision(settings.train.precision, device)
     train = patients_of(store, assignments, "train")
     labels = [label for _, label in train]
     encoder, standardisation = fit_preprocessing(store, train)
@@ -64,8 +70,14 @@ def fit_inputs(
         settings.train.augment,
         seed=settings.seed,
     )
-    validation = patients_of(store, assignments, "validation")
-    return Fitted(encoder, standardisation, dataset, samples, tuple(row for row, _ in validation))
+    return Fitted(
+        encoder,
+        standardisation,
+        dataset,
+        samples,
+        validation_rows=tuple(row for row, _ in patients_of(store, assignments, "validation")),
+        precision=precision,
+    )
 
 
 def fit_preprocessing(

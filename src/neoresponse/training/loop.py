@@ -19,20 +19,21 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from neoresponse.config import RunSettings
-from neoresponse.data.batch import Batch
 from neoresponse.data.dataset import Dataset
-from neoresponse.data.forward import batch_logits
+from neoresponse.data.forward import autocast, batch_logits
 from neoresponse.errors import RunError
 from neoresponse.models.checkpoint import load_checkpoint, load_tensors, save_checkpoint
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.stats.discrimination import auc
-from neoresponse.training.arrange import arrange
+from neoresponse.training.arrange import arrange, uncompiled
 from neoresponse.training.fit import Fitted
 from neoresponse.training.optim import make_optimiser, restore_state, state_tensors
 from neoresponse.training.predict import patient_probability
 from neoresponse.types import Track, untracked
 
 CHECKPOINTS = "checkpoints"
+READ_EVERY = 32
+"""Losses are read from the device so many batches at a time."""
 _WEIGHTS = "weights/"
 _ORDER, _DROPPED = 1, 2  # names of the random streams
 
@@ -81,8 +82,8 @@ def train_network(
     progress = _resume(model, optimiser, folder / CHECKPOINTS)
     epochs = range(len(progress.history), settings.train.epochs)
     for epoch in track(epochs, name="train", total=len(epochs)):
-        train_loss = _train_epoch(model, optimiser, fitted, settings, epoch=epoch)
-        with autocast(fitted.dataset.device, settings):
+        train_loss = train_epoch(model, optimiser, fitted, settings, epoch=epoch)
+        with uncompiled():
             validated = _validate(model, fitted)
         row = {"epoch": epoch, "train_loss": train_loss, **validated}
         progress.history.append(row)
@@ -104,7 +105,7 @@ def metrics_csv(progress: Progress) -> str:
     return text.getvalue()
 
 
-def _train_epoch(
+def train_epoch(
     model: SECrossT,
     optimiser: torch.optim.Optimizer,
     fitted: Fitted,
@@ -112,37 +113,70 @@ def _train_epoch(
     *,
     epoch: int,
 ) -> float:
-    """One pass over all samples; the mean loss."""
+    """One pass over all samples; the mean loss.
+
+    Raises:
+        RunError: the loss of a batch is not finite.
+    """
     model.train()
     torch.manual_seed(_stream_seed(settings.seed, _DROPPED, epoch))
     rng = np.random.default_rng([settings.seed, _ORDER, epoch])
     order = rng.permutation(len(fitted.samples))
     num_patches = fitted.dataset.store.settings.num_patches
     patches = rng.integers(num_patches, size=len(order))
-    total = 0.0
-    waiting: tuple[Tensor, Batch] | None = None
+    losses = _Losses(epoch)
     for start in range(0, len(order), settings.train.batch_size):
-        chosen = order[start : start + settings.train.batch_size]
-        batch = fitted.dataset.training_batch(
-            fitted.samples, chosen, patches[start : start + settings.train.batch_size]
-        )
-        with autocast(batch.clinical.device, settings):
+        some = slice(start, start + settings.train.batch_size)
+        shown = None if model.pools_patches else patches[some]
+        batch = fitted.dataset.training_batch(fitted.samples, order[some], shown)
+        with autocast(fitted.dataset.device, fitted.precision):
             logits = batch_logits(model, batch).squeeze(1)
         loss = nnf.binary_cross_entropy_with_logits(logits.float(), batch.label)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        # The loss is read one step late: a GPU then never waits for the next step to be queued.
-        total += 0.0 if waiting is None else _read_loss(*waiting, epoch)
-        waiting = loss.detach(), batch
-    total += 0.0 if waiting is None else _read_loss(*waiting, epoch)
-    return total / len(order)
+        losses.add(loss, batch.patient_ids)
+    return losses.read() / len(order)
 
 
-def autocast(device: torch.device, settings: RunSettings) -> torch.autocast:
-    """Mixed precision where the settings ask for it."""
-    is_on = settings.train.precision == "bfloat16"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on)
+class _Losses:
+    """The losses of an epoch, read from the device many at a time.
+
+    Reading one waits until the device has computed it. Read at each step, a GPU would stand idle
+    while the next one is queued.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        """Start at nothing; `epoch` is for the message."""
+        self._epoch = epoch
+        self._sum = 0.0
+        self._unread: list[tuple[Tensor, tuple[str, ...]]] = []
+
+    def add(self, loss: Tensor, patient_ids: tuple[str, ...]) -> None:
+        """Take a batch's mean loss."""
+        self._unread.append((loss.detach(), patient_ids))
+        if len(self._unread) == READ_EVERY:
+            self.read()
+
+    def read(self) -> float:
+        """The sum over all samples so far.
+
+        Raises:
+            RunError: a loss is not a number; it says whose batch was the first.
+        """
+        if not self._unread:
+            return self._sum
+        losses, batches = zip(*self._unread, strict=True)
+        self._unread = []
+        for value, patient_ids in zip(torch.stack(losses).tolist(), batches, strict=True):
+            if not math.isfinite(value):
+                named = ", ".join(sorted(set(patient_ids)))
+                raise RunError(
+                    f"epoch {self._epoch}: expected a finite loss, got {value} in a batch of "
+                    f"patients {named}. Lower train.learning_rate or look at these images."
+                )
+            self._sum += value * len(patient_ids)
+        return self._sum
 
 
 def _stream_seed(seed: int, stream: int, epoch: int) -> int:
@@ -150,22 +184,12 @@ def _stream_seed(seed: int, stream: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, stream, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _read_loss(loss: Tensor, batch: Batch, epoch: int) -> float:
-    """Sum over a batch; stop at a loss that is not a number, and say whose batch it was."""
-    value = float(loss)
-    if not math.isfinite(value):
-        named = ", ".join(sorted(set(batch.patient_ids)))
-        raise RunError(
-            f"epoch {epoch}: expected a finite loss, got {value} in a batch of patients "
-            f"{named}. Lower train.learning_rate or look at these images."
-        )
-    return value * len(batch)
-
-
 def _validate(model: SECrossT, fitted: Fitted) -> Row:
     """Loss, accuracy at 0.5 and AUC on whole validation patients."""
     dataset: Dataset = fitted.dataset
-    probability = patient_probability(model, dataset, fitted.validation_rows)
+    probability = patient_probability(
+        model, dataset, fitted.validation_rows, precision=fitted.precision
+    )
     label = np.asarray([dataset.store.patients[row].label for row in fitted.validation_rows])
     area = auc(label, probability)
     clipped = np.clip(probability, 1e-7, 1 - 1e-7)

@@ -17,7 +17,7 @@ from neoresponse.settings_file import run_settings
 from neoresponse.training.floor import clinical_floor
 from neoresponse.training.predict import predict_patients
 from neoresponse.training.run import CONFIG, is_trained_on
-from neoresponse.types import Track, untracked
+from neoresponse.types import Modality, Track, untracked
 
 
 def open_run(run: Path) -> TrainedModel:
@@ -58,8 +58,10 @@ def predict_new(run: Path, store: Store, folder: Path, *, track: Track = untrack
 
 def _card(model: TrainedModel, store: Store) -> PredictionsCard:
     """What stands beside a model's predictions."""
+    clinical = (Modality.CLINICAL,) if model.settings.clinical else ()
     return PredictionsCard(
         cohort_name=store.manifest["cohort_name"],
         is_simulated=store.manifest["is_simulated"] or model.card["trained_on"]["is_simulated"],
         threshold=model.card["threshold"],
+        inputs=(*map(Modality, model.network.inputs), *clinical),
     )

@@ -6,13 +6,13 @@ import numpy as np
 
 from neoresponse.cohort.split import Assignment
 from neoresponse.data.dataset import Dataset, open_for
-from neoresponse.data.forward import batch_probability
+from neoresponse.data.forward import Precision, batch_probability, prediction_precision
 from neoresponse.data.predictions import Prediction
 from neoresponse.errors import RunError
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.store import Store
-from neoresponse.training.arrange import keep_memory
+from neoresponse.training.arrange import choose_algorithms, keep_memory
 from neoresponse.types import FloatArray, Track, untracked
 
 PATIENTS_PER_BATCH = 8
@@ -36,6 +36,7 @@ def predict_patients(
     Raises:
         RunError: store and model do not fit.
     """
+    choose_algorithms(model.device)
     keep_memory()
     dataset = open_for(model, store)
     if assignments is None:
@@ -43,7 +44,9 @@ def predict_patients(
     else:
         places = [(a.patient_id, a.cohort, a.split, a.label) for a in assignments]
     rows = [store.row_of[patient_id] for patient_id, *_ in places]
-    probability = patient_probability(model.network, dataset, rows, track=track)
+    probability = patient_probability(
+        model.network, dataset, rows, precision=prediction_precision(model), track=track
+    )
     return [
         Prediction(*place, probability=float(value), available=store.patients[row].available)
         for place, row, value in zip(places, rows, probability, strict=True)
@@ -51,9 +54,21 @@ def predict_patients(
 
 
 def patient_probability(
-    network: SECrossT, dataset: Dataset, rows: Sequence[int], *, track: Track = untracked
+    network: SECrossT,
+    dataset: Dataset,
+    rows: Sequence[int],
+    *,
+    precision: Precision,
+    track: Track = untracked,
 ) -> FloatArray:
     """Probability of pCR per patient: the mean over the patient's patches.
+
+    Args:
+        network: the network, on the device of the dataset.
+        dataset: the store as the network wants it.
+        rows: whom to predict.
+        precision: number format of the forward pass.
+        track: shows progress.
 
     Returns:
         float64, (patients,), in [0, 1].
@@ -63,7 +78,7 @@ def patient_probability(
     batches = dataset.patient_batches(rows, batch_size=PATIENTS_PER_BATCH)
     total = -(-len(rows) // PATIENTS_PER_BATCH)
     parts = [
-        batch_probability(network, batch).cpu().numpy()
+        batch_probability(network, batch, precision=precision).cpu().numpy()
         for batch in track(batches, name="predict", total=total)
     ]
     network.train(was_training)

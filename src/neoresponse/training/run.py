@@ -17,14 +17,14 @@ from neoresponse.cohort.split import Assignment, count_samples, split_csv, write
 from neoresponse.config import RunSettings
 from neoresponse.durable import read_json, sha256_of, write_json, write_text
 from neoresponse.errors import ConfigError, RunError
-from neoresponse.models.build import build_model
+from neoresponse.models.build import build_model, weights_file
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
 from neoresponse.settings_file import to_toml
 from neoresponse.stats.threshold import youden_threshold
-from neoresponse.training.arrange import choose_algorithms, keep_memory
+from neoresponse.training.arrange import choose_algorithms, keep_memory, uncompiled
 from neoresponse.training.fit import Fitted, fit_inputs
 from neoresponse.training.loop import Progress, metrics_csv, train_network
 from neoresponse.training.predict import patient_probability
@@ -79,7 +79,7 @@ def train_run(
     write_text(folder / METRICS, metrics_csv(progress))
     card = _card(network, fitted, store, assignments, settings)
     save_bundle(folder / MODEL, network.state_dict(), card)
-    summary = _summary(network, progress, store, assignments, settings)
+    summary = _summary(network, progress, fitted, assignments, settings)
     write_json(folder / RUN, summary)
     return summary
 
@@ -129,7 +129,7 @@ def _inputs(
     store: Store, assignments: Sequence[Assignment], settings: RunSettings
 ) -> dict[str, Any]:
     """All that a run becomes what it is from: software, recipe, and hashes of what it reads."""
-    weights = settings.model.weights
+    weights = weights_file(settings.model)
     return {
         "schema": INPUTS_SCHEMA,
         "software": f"neoresponse {neoresponse.__version__}",
@@ -181,6 +181,7 @@ def _card(
     """`model.json`: what the network is, what it eats, and whom it was trained on."""
     threshold, method = _threshold(network, fitted, settings)
     train = [a for a in assignments if a.split == "train"]
+    of_patches = "" if network.pools_patches else ", the mean over the patient's patches"
     return {
         "software": f"neoresponse {neoresponse.__version__}",
         "use": RESEARCH_USE,
@@ -190,7 +191,8 @@ def _card(
             "standardisation": fitted.standardisation.model_dump(mode="json"),
             "clinical": fitted.encoder.model_dump(mode="json"),
         },
-        "output": "probability of pCR, the mean over the patient's patches",
+        "output": f"probability of pCR{of_patches}",
+        "precision": fitted.precision,
         "threshold": threshold,
         "threshold_method": method,
         "calibration": None,
@@ -205,11 +207,16 @@ def _card(
 
 def _threshold(network: SECrossT, fitted: Fitted, settings: RunSettings) -> tuple[float, str]:
     """The probability cut, and how it was chosen."""
+    if settings.evaluate.threshold == "half":
+        return 0.5, "fixed"
     patients = [fitted.dataset.store.patients[row] for row in fitted.validation_rows]
     label = np.asarray([patient.label for patient in patients])
-    probability = patient_probability(network, fitted.dataset, fitted.validation_rows)
+    with uncompiled():
+        probability = patient_probability(
+            network, fitted.dataset, fitted.validation_rows, precision=fitted.precision
+        )
     best = youden_threshold(label, probability)
-    if settings.evaluate.threshold == "half" or best is None:
+    if best is None:
         return 0.5, "fixed"
     return best, "highest Youden index on validation patients"
 
@@ -217,12 +224,13 @@ def _threshold(network: SECrossT, fitted: Fitted, settings: RunSettings) -> tupl
 def _summary(
     network: SECrossT,
     progress: Progress,
-    store: Store,
+    fitted: Fitted,
     assignments: Sequence[Assignment],
     settings: RunSettings,
 ) -> dict[str, Any]:
     """`run.json`: written last, so that its presence says that the run is whole."""
     samples = count_samples(assignments, settings.train.augment)
+    manifest = fitted.dataset.store.manifest
     return {
         "schema": SCHEMA,
         "software": f"neoresponse {neoresponse.__version__}",
@@ -230,11 +238,12 @@ def _summary(
         "num_parameters": sum(p.numel() for p in network.parameters()),
         "kept_epoch": progress.kept_epoch,
         "num_epochs": settings.train.epochs,
+        "precision": fitted.precision,
         "samples": {
             "balanced": samples.balanced,
             "augmented": samples.augmented,
             "with_ultrasound_versions": samples.with_ultrasound_versions,
         },
-        "cohort_name": store.manifest["cohort_name"],
-        "is_simulated": store.manifest["is_simulated"],
+        "cohort_name": manifest["cohort_name"],
+        "is_simulated": manifest["is_simulated"],
     }
