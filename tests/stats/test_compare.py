@@ -1,8 +1,18 @@
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
-from neoresponse.stats.compare import paired_delong
-from neoresponse.stats.discrimination import auc
+from neoresponse.stats.compare import (
+    delong_covariance,
+    equal_aucs_test,
+    mcnemar_tests,
+    paired_delong,
+    unpaired_delong,
+)
+from neoresponse.stats.discrimination import auc, placements
+from neoresponse.stats.interval import delong_variance
 
 
 def draw(seed=3, num_patients=80):
@@ -65,3 +75,75 @@ def test_too_few_patients_have_no_interval(label, value):
     assert found.difference.value == value
     assert found.difference.low is None
     assert found.difference.note
+
+
+def test_the_unpaired_comparison_equals_welch_with_delong_variances():
+    label, first, _ = draw(seed=5)
+    other_label, other, _ = draw(seed=6, num_patients=50)
+    found = unpaired_delong((label, first), (other_label, other))
+    variances = [
+        delong_variance(placements(*group)) for group in ((label, first), (other_label, other))
+    ]
+    t = (auc(label, first) - auc(other_label, other)) / np.sqrt(sum(variances))
+    degrees = sum(variances) ** 2 / (variances[0] ** 2 / 79 + variances[1] ** 2 / 49)
+    assert found.z == pytest.approx(t, rel=1e-12)
+    assert found.degrees == pytest.approx(degrees, rel=1e-12)
+    assert found.p_value == pytest.approx(2 * student.sf(abs(t), degrees), rel=1e-10)
+    assert found.difference.high - found.difference.value == pytest.approx(
+        student.ppf(0.975, degrees) * np.sqrt(sum(variances)), rel=1e-10
+    )
+    assert found.p_less + found.p_greater == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("label", "note"), [([1, 1], "only one"), ([1, 0, 0], "fewer than two"), ([0, 0, 1, 1], "zero")]
+)
+def test_an_unpaired_comparison_says_why_it_has_no_p_value(label, note):
+    group = (label, np.arange(len(label)) / 10)
+    found = unpaired_delong(group, group)
+    assert (found.z, found.p_value, found.p_less) == (None, None, None)
+    assert note in found.difference.note
+
+
+def test_the_covariance_of_two_models_gives_the_variance_of_their_difference():
+    label, first, second = draw()
+    covariance = delong_covariance(label, [first, second])
+    found = paired_delong(label, first, second)
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    assert found.z == pytest.approx(found.difference.value / np.sqrt(variance), rel=1e-10)
+
+
+def test_the_test_of_two_equal_aucs_is_the_square_of_the_paired_one():
+    label, first, second = draw()
+    test = equal_aucs_test(label, [first, second])
+    assert test.statistic == pytest.approx(paired_delong(label, first, second).z ** 2, rel=1e-9)
+    assert test.p_value == pytest.approx(paired_delong(label, first, second).p_value, rel=1e-8)
+
+
+def test_models_that_order_alike_have_no_test_of_equal_aucs():
+    label, first, _ = draw()
+    assert "variance of the difference is zero" in equal_aucs_test(label, [first, 2 * first]).note
+    assert "fewer than two" in equal_aucs_test([1, 0, 0], [[1, 2, 3], [3, 1, 2]]).note
+
+
+@pytest.mark.parametrize("pair", [(4, 1), (6, 6), (0, 5), (0, 0), (9, 2)])
+def test_mcnemar_equals_adding_up_binomial_chances(pair):
+    fewer, num = min(pair), sum(pair)
+    below = sum(math.comb(num, k) for k in range(fewer + 1)) / 2**num
+    found = mcnemar_tests(*pair)
+    assert found["exact"].p_value == pytest.approx(min(1, 2 * below), rel=1e-12)
+    half = math.comb(num, fewer) / 2**num / 2
+    is_even = pair[0] == pair[1]
+    expected = 1 - half if is_even and num else min(1, 2 * (below - half)) if num else 1
+    assert found["mid-P"].p_value == pytest.approx(expected, rel=1e-12)
+
+
+def test_mcnemar_without_differences_has_no_chi_square():
+    found = mcnemar_tests(0, 0)["chi-square"]
+    assert (found.statistic, found.p_value) == (None, None)
+    assert "never differ" in found.note
+
+
+def test_impossible_counts_of_differences_are_refused():
+    with pytest.raises(ValueError, match="expected >= 0"):
+        mcnemar_tests(-1, 3)

@@ -2,11 +2,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 
 from neoresponse.stats.discrimination import placements
-from neoresponse.stats.interval import delong_interval, delong_variance, wilson_interval
+from neoresponse.stats.interval import (
+    delong_interval,
+    delong_variance,
+    hanley_mcneil_error,
+    newcombe_interval,
+    newcombe_variance,
+)
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -49,34 +54,41 @@ def test_what_cannot_be_estimated_has_a_note_and_no_interval(label, probability,
     assert estimate.num_patients == len(label)
 
 
-@quick
-@given(st.integers(0, 400), st.integers(0, 400), st.floats(0.51, 0.999))
-def test_wilson_holds_its_estimate_and_mirrors(first, second, confidence):
-    num_trials = first + second
-    estimate = wilson_interval(first, num_trials, confidence=confidence)
-    mirrored = wilson_interval(second, num_trials, confidence=confidence)
-    if num_trials == 0:
-        assert (estimate.value, estimate.low, estimate.high) == (None, None, None)
-        assert "denominator" in estimate.note
-        return
-    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
-    assert estimate.low == pytest.approx(1 - mirrored.high, abs=1e-12)
+def test_the_logit_scale_stays_inside_and_mirrors_with_the_labels():
+    label = np.array([0] * 5 + [1] * 5)
+    probability = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.5, 0.7, 0.8, 0.9, 0.95])
+    estimate = delong_interval(label, probability, scale="logit")
+    mirrored = delong_interval(1 - label, probability, scale="logit")
+    assert 0 < estimate.low < estimate.value < estimate.high < 1
+    assert estimate.low == pytest.approx(1 - mirrored.high, rel=1e-12)
 
 
-def test_the_ends_of_wilson_solve_its_equation():
-    estimate = wilson_interval(7, 29)
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ValueError, match="expected 'plain' or 'logit'"):
+        delong_interval([0, 1], [0.1, 0.2], scale="log")
+
+
+def test_the_ends_of_newcombe_solve_its_equation():
+    rng = np.random.default_rng(2)
+    label = np.repeat([0, 1], [36, 13])
+    estimate = newcombe_interval(label, rng.normal(size=49) + label)
     for end in (estimate.low, estimate.high):
-        z = (7 / 29 - end) / math.sqrt(end * (1 - end) / 29)
-        assert abs(z) == pytest.approx(1.959963984540054, rel=1e-10)
+        error = math.sqrt(newcombe_variance(end, 13, 36))
+        assert abs(estimate.value - end) / error == pytest.approx(1.959963984540054, rel=1e-9)
 
 
-@pytest.mark.parametrize(("num_successes", "num_trials"), [(-1, 3), (4, 3)])
-def test_impossible_counts_are_refused(num_successes, num_trials):
-    with pytest.raises(ValueError, match="expected 0 to 3"):
-        wilson_interval(num_successes, num_trials)
+def test_newcombe_has_an_interval_for_a_perfect_model():
+    estimate = newcombe_interval([0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.8, 0.9])
+    assert (estimate.value, estimate.high) == (1.0, 1.0)
+    assert 0.3 < estimate.low < 0.9
+    error = math.sqrt(newcombe_variance(estimate.low, 2, 3))
+    assert (1 - estimate.low) / error == pytest.approx(1.959963984540054, rel=1e-9)
 
 
-@pytest.mark.parametrize("confidence", [0, 1, 95])
-def test_an_impossible_coverage_is_refused(confidence):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        wilson_interval(1, 3, confidence=confidence)
+def test_newcombe_needs_both_classes():
+    assert newcombe_interval([1, 1], [0.2, 0.3]).value is None
+
+
+def test_hanley_and_mcneil_equal_their_published_example():
+    # Radiology 1982, 143:29-36, table II: 58 normal and 51 abnormal images, area 0.893.
+    assert hanley_mcneil_error(0.893, 51, 58) == pytest.approx(0.032, abs=1e-3)

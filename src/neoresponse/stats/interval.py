@@ -1,27 +1,72 @@
-"""Intervals of single numbers: DeLong for an AUC, Wilson for a proportion.
+"""Intervals of one AUC: DeLong on two scales, and Newcombe's, which an AUC of 1 has as well.
 
-In: patients or counts. Out: an `Estimate`, which says so where an interval cannot be had.
+In: patients. Out: an `Estimate`, which says so where an interval cannot be had.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.optimize import brentq
+from scipy.special import expit, logit, ndtri
 
-from neoresponse.stats.discrimination import Placements, placements
+from neoresponse.stats.discrimination import Placements, sorted_placements
 from neoresponse.types import Estimate, IntArray
 
 ONE_CLASS = "not estimable: only one of the two classes is present"
 TOO_FEW = "no interval: fewer than two patients in one class"
 NO_SPREAD = "no interval: DeLong's variance is zero"
-NO_TRIALS = "not estimable: no patients in the denominator"
+NEAR = 1e-9
 
 
 def delong_interval(
+    label: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    scale: Literal["plain", "logit"] = "plain",
+) -> Estimate:
+    """AUC with DeLong's interval.
+
+    Args:
+        label: 1 for pCR, 0 for residual disease, shape (patients,).
+        probability: predicted probability of pCR, shape (patients,).
+        confidence: coverage aimed at, in (0, 1).
+        scale: "plain" is symmetric around the AUC and cut at 0 and 1; "logit" is symmetric around
+            its log odds (delta method), so it stays inside by itself.
+
+    Returns:
+        AUC and interval. The interval is None, with a note, where DeLong has none: fewer than two
+        patients in a class, or a variance of zero (AUC of exactly 0 or 1, or all tied). The value
+        is None as well where a class is empty.
+
+    Source: DeLong et al., Biometrics 1988, 44:837-845; the logit scale: Pepe, The Statistical
+    Evaluation of Medical Tests, 2003, section 5.2.
+    """
+    if scale not in ("plain", "logit"):
+        raise ValueError(f"scale: expected 'plain' or 'logit', got {scale!r}")
+    placed = sorted_placements(label, probability)
+    value, variance = placed.auc, delong_variance(placed)
+    method = "DeLong" if scale == "plain" else "DeLong, logit scale"
+    if value is None:
+        return Estimate(None, None, None, placed.num_patients, method, confidence, ONE_CLASS)
+    if not variance:
+        note = TOO_FEW if variance is None else f"{NO_SPREAD} (AUC is {value:g})"
+        return Estimate(value, None, None, placed.num_patients, method, confidence, note)
+    half_width = two_sided_z(confidence) * math.sqrt(variance)
+    if scale == "plain":
+        low, high = max(0.0, value - half_width), min(1.0, value + half_width)
+    else:
+        half_width /= value * (1 - value)
+        low, high = (float(expit(logit(value) + side * half_width)) for side in (-1, 1))
+    return Estimate(value, low, high, placed.num_patients, method, confidence)
+
+
+def newcombe_interval(
     label: npt.ArrayLike, probability: npt.ArrayLike, *, confidence: float = 0.95
 ) -> Estimate:
-    """AUC with DeLong's interval, cut at 0 and 1.
+    """AUC with Newcombe's method 5: the AUCs whose own standard error reaches the found one.
 
     Args:
         label: 1 for pCR, 0 for residual disease, shape (patients,).
@@ -29,35 +74,77 @@ def delong_interval(
         confidence: coverage aimed at, in (0, 1).
 
     Returns:
-        AUC and interval. The interval is None, with a note, where DeLong has none: fewer than two
-        patients in a class, or a variance of zero (AUC of exactly 0 or 1, or all tied). The value
-        is None as well where a class is empty.
+        AUC and an interval inside [0, 1], which exists for an AUC of exactly 1 too. None with a
+        note where a class is empty.
 
-    Source: DeLong et al., Biometrics 1988, 44:837-845.
+    Source: Newcombe, Stat. Med. 2006, 25:559-573, method 5.
     """
-    placed = placements(label, probability)
-    value, variance = placed.auc, delong_variance(placed)
-    num_patients = len(placed.doubled_positive) + len(placed.doubled_negative)
-    low = high = None
-    note = ""
+    placed = sorted_placements(label, probability)
+    value = placed.auc
     if value is None:
-        note = ONE_CLASS
-    elif variance is None:
-        note = TOO_FEW
-    elif variance == 0:
-        note = f"{NO_SPREAD} (AUC is {value:g})"
-    else:
-        half_width = two_sided_z(confidence) * math.sqrt(variance)
-        low, high = max(0.0, value - half_width), min(1.0, value + half_width)
-    return Estimate(value, low, high, num_patients, "DeLong", confidence, note)
+        return Estimate(None, None, None, placed.num_patients, "Newcombe", confidence, ONE_CLASS)
+    found, z = value, two_sided_z(confidence)
+    sizes = len(placed.doubled_positive), len(placed.doubled_negative)
+
+    def distance(other: float) -> float:
+        return (found - other) ** 2 - z**2 * newcombe_variance(other, *sizes)
+
+    # At 0 and 1 the distance is zero by itself; the end looked for lies further off.
+    inside = min(max(found, NEAR), 1 - NEAR)
+    low = float(brentq(distance, 0.0, inside, xtol=1e-14)) if found > 0 else 0.0
+    high = float(brentq(distance, inside, 1.0, xtol=1e-14)) if found < 1 else 1.0
+    return Estimate(found, low, high, placed.num_patients, "Newcombe", confidence)
+
+
+def newcombe_variance(auc: float, num_positive: float, num_negative: float) -> float:
+    """Variance of an AUC from the AUC and the class sizes alone.
+
+    Args:
+        auc: in [0, 1].
+        num_positive: pCR patients, > 0; not necessarily a whole number.
+        num_negative: residual patients, > 0.
+
+    Returns:
+        Hanley and McNeil's exponential variance with both class sizes set to their mean.
+
+    Source: Newcombe, Stat. Med. 2006, 25:559-573, method 5.
+    """
+    others = (num_positive + num_negative) / 2 - 1
+    spread = 1 + others * ((1 - auc) / (2 - auc) + auc / (1 + auc))
+    return auc * (1 - auc) * spread / (num_positive * num_negative)
+
+
+def hanley_mcneil_error(auc: float, num_positive: int, num_negative: int) -> float:
+    """Standard error of an AUC under exponential distributions.
+
+    Args:
+        auc: in [0, 1].
+        num_positive: pCR patients, > 0.
+        num_negative: residual patients, > 0.
+
+    Returns:
+        A number >= 0.
+
+    Source: Hanley and McNeil, Radiology 1982, 143:29-36.
+    """
+    by_pcr, by_residual = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc)
+    variance += (num_positive - 1) * (by_pcr - auc**2)
+    variance += (num_negative - 1) * (by_residual - auc**2)
+    return math.sqrt(max(0.0, variance) / (num_positive * num_negative))
 
 
 def delong_variance(placed: Placements) -> float | None:
     """DeLong's variance of an AUC.
 
+    Args:
+        placed: from `placements` or `sorted_placements`.
+
     Returns:
         Variance of the placements in each class over the size of that class, added; None where a
         class has fewer than two patients.
+
+    Source: DeLong et al., Biometrics 1988, 44:837-845.
     """
     num_positive, num_negative = len(placed.doubled_positive), len(placed.doubled_negative)
     return variance_of_means(
@@ -81,38 +168,6 @@ def variance_of_means(
         for values, scale in ((first, scales[0]), (second, scales[1]))
     )
     return sum(parts)
-
-
-def wilson_interval(num_successes: int, num_trials: int, *, confidence: float = 0.95) -> Estimate:
-    """Proportion with Wilson's score interval, without continuity correction.
-
-    Args:
-        num_successes: from 0 to `num_trials`.
-        num_trials: patients in the denominator; with none the value is None.
-        confidence: coverage aimed at, in (0, 1).
-
-    Returns:
-        The proportion and its interval, within [0, 1] by construction.
-
-    Raises:
-        ValueError: the counts are impossible.
-
-    Source: Wilson, J. Am. Stat. Assoc. 1927, 22:209-212.
-    """
-    if not 0 <= num_successes <= num_trials:
-        raise ValueError(
-            f"num_successes: expected 0 to {num_trials} (num_trials), got {num_successes}"
-        )
-    if num_trials == 0:
-        return Estimate(None, None, None, 0, "Wilson", confidence, NO_TRIALS)
-    share = num_successes / num_trials
-    z = two_sided_z(confidence)
-    spread = z * math.sqrt(share * (1 - share) / num_trials + (z / (2 * num_trials)) ** 2)
-    scale = 1 + z**2 / num_trials
-    centre = share + z**2 / (2 * num_trials)
-    low = (centre - spread) / scale if num_successes else 0.0
-    high = (centre + spread) / scale if num_successes < num_trials else 1.0
-    return Estimate(share, max(0.0, low), min(1.0, high), num_trials, "Wilson", confidence)
 
 
 def two_sided_z(confidence: float) -> float:

@@ -6,10 +6,10 @@ Out: coefficients.
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 from scipy.special import expit, log_expit
 
-Vector = npt.NDArray[np.float64]
+from neoresponse.stats.likelihood import Likelihood
+from neoresponse.stats.separation import Vector, independent_columns
 
 MAX_STEPS = 100
 MAX_HALVINGS = 30
@@ -39,14 +39,17 @@ def fit_logistic(design: npt.ArrayLike, label: npt.ArrayLike, *, ridge: float = 
 
     Source: Hastie et al., The Elements of Statistical Learning, 2nd ed., section 4.4.1.
     """
-    matrix, labels = _checked(design, label, ridge)
+    matrix, is_pcr = checked_design(design, label)
+    labels = is_pcr.astype(np.float64)
+    if not ridge >= 0:
+        raise ValueError(f"ridge: expected a number >= 0, got {ridge!r}")
     scale = np.abs(matrix).max(axis=0)
     scale[scale == 0] = 1.0
     matrix = matrix / scale
     # The penalty is on the caller's coefficient, which is ours over the scale of its column.
     penalty = np.where(np.ptp(matrix, axis=0) > 0, ridge / scale**2, 0.0)
     if not ridge:
-        _refuse_what_has_no_maximum(matrix, labels)
+        return np.asarray(_without_ridge(matrix, is_pcr) / scale)
     coefficients = np.zeros(matrix.shape[1])
     for _ in range(MAX_STEPS):
         gradient, information = _derivatives(matrix, labels, coefficients, penalty)
@@ -71,8 +74,18 @@ def logistic_probability(design: npt.ArrayLike, coefficients: npt.ArrayLike) -> 
     return np.asarray(expit(matrix @ np.asarray(coefficients, dtype=np.float64)))
 
 
-def _checked(design: npt.ArrayLike, label: npt.ArrayLike, ridge: float) -> tuple[Vector, Vector]:
-    """Both as float64 of matching shapes."""
+def checked_design(
+    design: npt.ArrayLike, label: npt.ArrayLike
+) -> tuple[Vector, npt.NDArray[np.bool_]]:
+    """A design matrix as float64 and its labels as booleans.
+
+    Args:
+        design: finite numbers, one row per patient, shape (patients, columns).
+        label: 0 and 1, both present, shape (patients,).
+
+    Raises:
+        ValueError: shapes do not match, a number is not finite, or a label is missing.
+    """
     matrix = np.asarray(design, dtype=np.float64)
     labels = np.asarray(label, dtype=np.float64)
     if matrix.ndim != 2 or labels.shape != matrix.shape[:1] or not matrix.size:
@@ -84,23 +97,17 @@ def _checked(design: npt.ArrayLike, label: npt.ArrayLike, ridge: float) -> tuple
         raise ValueError("design: expected finite numbers, got NaN or infinity")
     if not np.isin(labels, (0, 1)).all() or np.unique(labels).size < 2:
         raise ValueError(f"label: expected both 0 and 1, got {np.unique(labels)[:5].tolist()}")
-    if not ridge >= 0:
-        raise ValueError(f"ridge: expected a number >= 0, got {ridge!r}")
-    return matrix, labels
+    return matrix, labels == 1
 
 
-def _refuse_what_has_no_maximum(matrix: Vector, labels: Vector) -> None:
-    """Stop on collinear columns and on separated classes.
-
-    Separated means: some direction moves no patient to the wrong side and at least one to the
-    right side. The largest such movement is a linear programme (Konis, DPhil thesis, Oxford 2007).
-    """
-    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+def _without_ridge(matrix: Vector, is_pcr: npt.NDArray[np.bool_]) -> Vector:
+    """The plain maximum, where there is one."""
+    if len(independent_columns(matrix)) < matrix.shape[1]:
         raise ValueError("design: expected independent columns. Drop one or add a ridge.")
-    signed = matrix * (2 * labels - 1)[:, np.newaxis]  # (patients, columns)
-    largest = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(labels)), bounds=(-1, 1))
-    if largest.fun is None or largest.fun < -1e-6 * len(labels):
+    part = Likelihood(matrix, is_pcr).free()
+    if not part.is_kept.all():
         raise ValueError("design: expected overlapping classes, got separated ones. Add a ridge.")
+    return part.maximum()[1]
 
 
 def _derivatives(

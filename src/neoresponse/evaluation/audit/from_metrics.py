@@ -1,0 +1,99 @@
+"""Our own `metrics.json` -> `Tables`, so that every report is audited like a paper."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from neoresponse.evaluation.audit.cohorts import sizes
+from neoresponse.evaluation.audit.tables import EffectRow, Printed, Rate, RateRow, Sum, Tables
+from neoresponse.stats.consistency import ROUND_OFF, Span
+from neoresponse.stats.threshold import Confusion
+
+Content = Mapping[str, Any]
+NAMES = {
+    "ACC": "accuracy",
+    "AUC": "auc",
+    "SENS": "sensitivity",
+    "SPEC": "specificity",
+    "PPV": "ppv",
+    "NPV": "npv",
+}
+
+
+def tables_of_metrics(metrics: Content) -> Tables:
+    """Every run in every group, and every comparison by DeLong.
+
+    Args:
+        metrics: content of `metrics.json`, schema `neoresponse.metrics/1`. Nothing is rounded
+            there, so nothing may differ but the last digits of floating-point numbers.
+    """
+    groups = [
+        (run, cohort, group)
+        for run, content in metrics["runs"].items()
+        for cohort, group in content["cohorts"].items()
+    ]
+    return Tables(
+        rates=tuple(
+            _rate_row(run, cohort, group, confidence=metrics["confidence"])
+            for run, cohort, group in groups
+        ),
+        effects=tuple(_effect_rows(metrics)),
+        sums=tuple(_sum(run, cohort, group) for run, cohort, group in groups),
+    )
+
+
+def _rate_row(run: str, cohort: str, group: Content, *, confidence: float) -> RateRow:
+    """One run in one group of patients."""
+    size = sizes(group["num_patients"] or None, group["num_pcr"])
+    has_both = 0 < group["num_pcr"] < group["num_patients"]
+    return RateRow(
+        table="metrics.json",
+        cohort=cohort,
+        model=run,
+        rates={
+            name: _rate(group[key])
+            for name, key in NAMES.items()
+            if group[key]["value"] is not None
+        },
+        num_patients=size.num_patients,
+        nums_pcr=size.nums_pcr if has_both else (),
+        prevalence=size.prevalence,
+        counts=Confusion(**group["counts"]),
+        confidence=confidence,
+        has_ties=len(group["roc"]["true_positive_rate"]) - 1 < group["num_patients"],
+    )
+
+
+def _effect_rows(metrics: Content) -> Iterator[EffectRow]:
+    """Differences between AUCs with their interval and P."""
+    for row in metrics["comparisons"]:
+        difference = row["difference"]
+        if difference["value"] is None or difference["method"] != "paired DeLong":
+            continue
+        yield EffectRow(
+            table="metrics.json, comparisons",
+            row=f"{row['cohort']} / {row['run']} against {row['against']}",
+            effect=_rate(difference),
+            p=None if row["p_value"] is None else _exact(row["p_value"]),
+            is_ratio=False,
+            confidence=metrics["confidence"],
+        )
+
+
+def _sum(run: str, cohort: str, group: Content) -> Sum:
+    """The four counts make up the patients."""
+    return Sum(
+        "metrics.json", f"{cohort} / {run}", "num_patients", group["num_patients"], group["counts"]
+    )
+
+
+def _rate(estimate: Content) -> Rate:
+    """An estimate as it stands; without an interval where it has none."""
+    low, high = estimate["low"], estimate["high"]
+    if low is None or high is None:
+        return Rate(_exact(estimate["value"]))
+    return Rate(_exact(estimate["value"]), _exact(low), _exact(high))
+
+
+def _exact(value: float) -> Printed:
+    """A number that is not rounded."""
+    return Printed(f"{value:.6g}", Span(value - ROUND_OFF, value + ROUND_OFF))

@@ -1,0 +1,128 @@
+"""What acting on a probability is worth: net benefit and decision curves.
+
+In: labels, probabilities, thresholds. Out: net benefit per threshold with its interval, and the
+same as patients per 100.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neoresponse.stats.bootstrap import Bootstrap, block_sizes, drawn_counts
+from neoresponse.stats.calibration import checked_probabilities
+from neoresponse.types import FloatArray
+
+
+@dataclass(frozen=True)
+class DecisionCurve:
+    """Net benefit of treating as pCR whoever reaches a threshold.
+
+    Attributes:
+        threshold: probability from which a patient is treated as pCR, in (0, 1), shape
+            (thresholds,).
+        net_benefit: share of true positives minus the share of false positives weighted by the odds
+            of the threshold, shape (thresholds,).
+        treat_all: net benefit of treating everybody as pCR; of treating nobody it is 0.
+        prevalence: share of patients with pCR, in [0, 1].
+        true_positives_per_100: patients rightly treated as pCR, of 100.
+        false_positives_per_100: patients wrongly treated as pCR, of 100.
+        low: lower ends of the intervals of `net_benefit`, or None where none were asked for.
+        high: upper ends.
+    """
+
+    threshold: FloatArray
+    net_benefit: FloatArray
+    treat_all: FloatArray
+    prevalence: float
+    true_positives_per_100: FloatArray
+    false_positives_per_100: FloatArray
+    low: FloatArray | None = None
+    high: FloatArray | None = None
+
+    @property
+    def standardized(self) -> FloatArray | None:
+        """Net benefit as a share of the largest one possible; None without pCR patients."""
+        return np.asarray(self.net_benefit / self.prevalence) if self.prevalence else None
+
+    @property
+    def avoided_per_100(self) -> FloatArray:
+        """Treatments as pCR avoided against treating everybody, net of missed ones, of 100."""
+        odds = self.threshold / (1 - self.threshold)
+        return np.asarray(100 * (self.net_benefit - self.treat_all) / odds)
+
+
+def net_benefit(label: npt.ArrayLike, probability: npt.ArrayLike, *, threshold: float) -> float:
+    """Net benefit at one threshold.
+
+    Args:
+        label: 1 for pCR, 0 for residual disease, shape (patients,).
+        probability: predicted probability of pCR in [0, 1], shape (patients,).
+        threshold: in (0, 1); a patient at or above it is treated as pCR.
+
+    Returns:
+        At most the share of pCR patients, reached by a perfect model.
+
+    Source: Vickers and Elkin, Med. Decis. Making 2006, 26:565-574.
+    """
+    return float(decision_curve(label, probability, thresholds=[threshold]).net_benefit[0])
+
+
+def decision_curve(
+    label: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    *,
+    thresholds: npt.ArrayLike,
+    rng: np.random.Generator | None = None,
+    plan: Bootstrap | None = None,
+) -> DecisionCurve:
+    """Net benefit at many thresholds.
+
+    Args:
+        label: 1 for pCR, 0 for residual disease, shape (patients,).
+        probability: predicted probability of pCR in [0, 1], shape (patients,).
+        thresholds: each in (0, 1), shape (thresholds,).
+        rng: where the draws for intervals come from; without it there are no intervals.
+        plan: number of replicates and coverage, 2,000 and 95 % by default; the percentile kind.
+
+    Returns:
+        The curve; its intervals hold for each threshold by itself.
+
+    Raises:
+        ValueError: a threshold is not between 0 and 1, or the plan is of another kind.
+
+    Source: Vickers and Elkin, Med. Decis. Making 2006, 26:565-574; intervals: Vickers et al., BMC
+    Med. Inform. Decis. Mak. 2008, 8:53 (patients drawn without regard to their class).
+    """
+    is_pcr, values = checked_probabilities(label, probability)
+    cuts = np.asarray(thresholds, dtype=np.float64)
+    if cuts.ndim != 1 or not ((cuts > 0) & (cuts < 1)).all():
+        raise ValueError("thresholds: expected numbers between 0 and 1 of shape (thresholds,)")
+    plan = plan or Bootstrap()
+    if plan.kind != "percentile":
+        raise ValueError(f"plan: expected the percentile kind, got {plan.kind!r}")
+    is_called = values[:, np.newaxis] >= cuts  # (patients, thresholds)
+    true = (is_called & is_pcr[:, np.newaxis]).mean(axis=0)
+    false = (is_called & ~is_pcr[:, np.newaxis]).mean(axis=0)
+    odds = cuts / (1 - cuts)
+    prevalence = float(is_pcr.mean())
+    low = high = None
+    if rng is not None:
+        # Each patient's own contribution, so that a replicate is a weighted mean.
+        worth = is_called * np.where(is_pcr[:, np.newaxis], 1.0, -odds)
+        replicates = [
+            drawn_counts(rng, size, values.size).astype(np.float64) @ worth / values.size
+            for size in block_sizes(plan.num_replicates, values.size)
+        ]
+        tails = [0.5 - plan.confidence / 2, 0.5 + plan.confidence / 2]
+        low, high = np.quantile(np.concatenate(replicates), tails, axis=0)
+    return DecisionCurve(
+        threshold=cuts,
+        net_benefit=np.asarray(true - false * odds),
+        treat_all=np.asarray(prevalence - (1 - prevalence) * odds),
+        prevalence=prevalence,
+        true_positives_per_100=np.asarray(100 * true),
+        false_positives_per_100=np.asarray(100 * false),
+        low=low,
+        high=high,
+    )

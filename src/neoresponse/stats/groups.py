@@ -1,0 +1,225 @@
+"""A measured variable in two or more groups: tests of location, spread and shape.
+
+In: the values of each group. Out: a `Significance`, with R's defaults where R has a choice.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import fdtr, fdtrc, stdtr, stdtrit
+from scipy.stats import kruskal, shapiro
+
+from neoresponse.stats.significance import Significance
+from neoresponse.types import Estimate, FloatArray
+
+NO_SPREAD = "not estimable: all values are equal"
+TOO_SMALL = "not estimable: fewer than two values in a group"
+MAX_SHAPIRO = 5000
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A group as a paper prints it.
+
+    Attributes:
+        mean: arithmetic mean.
+        sd: standard deviation with the divisor n - 1, >= 0.
+        num: values in the group, >= 2.
+    """
+
+    mean: float
+    sd: float
+    num: int
+
+
+@dataclass(frozen=True)
+class MeanDifference:
+    """A difference between two means.
+
+    Attributes:
+        difference: first mean minus second mean with its interval.
+        test: Student's or Welch's t, its degrees of freedom and P value.
+    """
+
+    difference: Estimate
+    test: Significance
+
+
+def summary(values: npt.ArrayLike) -> Summary:
+    """Mean, standard deviation and size of a group, shape (values,).
+
+    Raises:
+        ValueError: a value is not finite, or there are fewer than two.
+
+    Source: the definition.
+    """
+    group = _checked(values)
+    if group.size < 2:
+        raise ValueError(f"values: expected at least two, got {group.size}")
+    return Summary(float(group.mean()), float(group.std(ddof=1)), group.size)
+
+
+def t_test(
+    first: Summary, second: Summary, *, equal_spread: bool = False, confidence: float = 0.95
+) -> MeanDifference:
+    """Compare two means.
+
+    Args:
+        first: one group, from `summary` or from a printed table.
+        second: the other group.
+        equal_spread: Student's test, which takes both groups to spread alike; else Welch's.
+        confidence: coverage of the interval of the difference.
+
+    Returns:
+        First mean minus second mean, its interval, t, degrees of freedom and two-sided P; None with
+        a note where neither group spreads.
+
+    Source: Welch, Biometrika 1947, 34:28-35; Student, Biometrika 1908, 6:1-25.
+    """
+    name = "Student's t" if equal_spread else "Welch's t"
+    by_first, by_second = first.sd**2 / first.num, second.sd**2 / second.num
+    if equal_spread:
+        degrees: float = first.num + second.num - 2
+        pooled = (first.num - 1) * first.sd**2 + (second.num - 1) * second.sd**2
+        variance = pooled / degrees * (1 / first.num + 1 / second.num)
+    else:
+        variance = by_first + by_second
+        parts = by_first**2 / (first.num - 1) + by_second**2 / (second.num - 1)
+        degrees = variance**2 / parts if parts else math.inf
+    gap, num = first.mean - second.mean, first.num + second.num
+    if not variance:
+        bare = Estimate(gap, None, None, num, name, confidence, NO_SPREAD)
+        return MeanDifference(bare, Significance(None, None, name, None, NO_SPREAD))
+    error = math.sqrt(variance)
+    half_width = float(stdtrit(degrees, 0.5 + confidence / 2)) * error
+    p_value = 2 * float(stdtr(degrees, -abs(gap / error)))
+    return MeanDifference(
+        Estimate(gap, gap - half_width, gap + half_width, num, name, confidence),
+        Significance(gap / error, p_value, name, degrees),
+    )
+
+
+def standardized_difference(first: Summary, second: Summary) -> float | None:
+    """Standardised mean difference, on the scale of the mean of both variances.
+
+    Args:
+        first: one group.
+        second: the other group.
+
+    Returns:
+        First mean minus second mean in standard deviations; None where neither group spreads.
+
+    Source: Austin, Stat. Med. 2009, 28:3083-3107.
+    """
+    spread = math.sqrt((first.sd**2 + second.sd**2) / 2)
+    return (first.mean - second.mean) / spread if spread else None
+
+
+def spread_test(first: Summary, second: Summary) -> Significance:
+    """F test that two groups spread alike; valid for normal values only.
+
+    Args:
+        first: one group.
+        second: the other group.
+
+    Returns:
+        Ratio of the first variance to the second, and two-sided P, as R's `var.test`.
+
+    Source: Snedecor and Cochran, Statistical Methods, 8th ed., 1989, section 6.12.
+    """
+    name = "F test of variances"
+    if not first.sd or not second.sd:
+        return Significance(None, None, name, None, NO_SPREAD)
+    ratio = first.sd**2 / second.sd**2
+    degrees = first.num - 1, second.num - 1
+    tails = float(fdtr(*degrees, ratio)), float(fdtrc(*degrees, ratio))
+    return Significance(ratio, min(1.0, 2 * min(tails)), name)
+
+
+def shapiro_wilk(values: npt.ArrayLike) -> Significance:
+    """Test that values are normal.
+
+    Args:
+        values: 3 to 5,000 numbers that are not all equal, shape (values,).
+
+    Returns:
+        W and P; None with a note outside those limits.
+
+    Source: Royston, J. R. Stat. Soc. C 1995, 44:547-551 (SciPy's implementation).
+    """
+    group = _checked(values)
+    if not 3 <= group.size <= MAX_SHAPIRO or np.ptp(group) == 0:
+        note = f"not estimable: needs 3 to {MAX_SHAPIRO} values that are not all equal"
+        return Significance(None, None, "Shapiro-Wilk", None, note)
+    # Shifting first keeps the digits of values that are large and close together.
+    found = shapiro(group - np.median(group))
+    return Significance(float(found.statistic), float(found.pvalue), "Shapiro-Wilk")
+
+
+def means_test(groups: list[npt.ArrayLike], *, equal_spread: bool = False) -> Significance:
+    """Compare the means of two or more groups.
+
+    Args:
+        groups: the values of each group, at least two in each.
+        equal_spread: classical analysis of variance; else Welch's, which lets spreads differ (R's
+            `oneway.test`).
+
+    Returns:
+        F and P; `degrees` are those of the denominator. None with a note where groups are too small
+        or do not spread.
+
+    Source: Welch, Biometrika 1951, 38:330-336; Fisher, Statistical Methods for Research Workers,
+    1925.
+    """
+    name = "analysis of variance" if equal_spread else "Welch's analysis of variance"
+    arrays = [_checked(group) for group in groups]
+    if len(arrays) < 2 or min(group.size for group in arrays) < 2:
+        return Significance(None, None, name, None, TOO_SMALL)
+    nums = np.array([group.size for group in arrays])
+    means = np.array([group.mean() for group in arrays])
+    variances = np.array([group.var(ddof=1) for group in arrays])
+    if not (variances.any() if equal_spread else variances.all()):
+        return Significance(None, None, name, None, NO_SPREAD)
+    free = len(arrays) - 1
+    if equal_spread:
+        centre = np.average(means, weights=nums)
+        degrees = float(nums.sum() - len(arrays))
+        within = np.sum((nums - 1) * variances) / degrees
+        ratio = float(np.sum(nums * (means - centre) ** 2) / free / within)
+    else:
+        weights = nums / variances
+        centre = np.average(means, weights=weights)
+        lost = np.sum((1 - weights / weights.sum()) ** 2 / (nums - 1)) / (free * (free + 2))
+        between = np.sum(weights * (means - centre) ** 2) / free
+        ratio = float(between / (1 + 2 * (free - 1) * lost))
+        degrees = float(1 / (3 * lost))
+    return Significance(ratio, float(fdtrc(free, degrees, ratio)), name, degrees)
+
+
+def kruskal_wallis(groups: list[npt.ArrayLike]) -> Significance:
+    """Compare two or more groups by ranks.
+
+    Args:
+        groups: the values of each group, at least one in each.
+
+    Returns:
+        H corrected for ties, and P from chi-square; None with a note where all values are equal.
+
+    Source: Kruskal and Wallis, J. Am. Stat. Assoc. 1952, 47:583-621.
+    """
+    arrays = [_checked(group) for group in groups]
+    if len(arrays) < 2 or np.ptp(np.concatenate(arrays)) == 0:
+        return Significance(None, None, "Kruskal-Wallis", None, NO_SPREAD)
+    found = kruskal(*arrays)
+    degrees = float(len(arrays) - 1)
+    return Significance(float(found.statistic), float(found.pvalue), "Kruskal-Wallis", degrees)
+
+
+def _checked(values: npt.ArrayLike) -> FloatArray:
+    """One group as float64."""
+    group = np.asarray(values, dtype=np.float64)
+    if group.ndim != 1 or not group.size or not np.isfinite(group).all():
+        raise ValueError(f"values: expected finite numbers, one axis, got shape {group.shape}")
+    return group

@@ -1,0 +1,177 @@
+"""The logistic likelihood and its maximum, plain or with Firth's penalty, some columns held fixed.
+
+In: a design matrix, labels, what is fixed. Out: the maximum and where it is. For `regression.py`,
+which asks for it at many fixed values.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, log_expit
+
+from neoresponse.stats.separation import Vector, independent_columns, separated_patients
+
+MAX_STEPS, MAX_HALVINGS = 500, 40
+SMALL_STEP, LOST_STEP = 1e-11, 1e-6
+LONGEST_STEP = 5.0
+FEW_STEPS, PERFECT = 20, 20.0
+FLAT = 1e-100
+NEGLIGIBLE = 1e-9
+"""A log-likelihood this near to 0 cannot rise; each patient then has log odds beyond `PERFECT`."""
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """A logistic likelihood, ready to be climbed.
+
+    Attributes:
+        matrix: the whole design, columns scaled to a largest absolute value of 1, shape (patients,
+            columns).
+        is_pcr: shape (patients,).
+        has_penalty: adds half the log determinant of the information (Firth, Jeffreys' prior),
+            which makes every maximum finite.
+    """
+
+    matrix: Vector
+    is_pcr: npt.NDArray[np.bool_]
+    has_penalty: bool = False
+
+    def free(self, fixed: int | None = None) -> "FreePart":
+        """What can move when one column, or none, is held fixed."""
+        names = [index for index in range(self.matrix.shape[1]) if index != fixed]
+        is_kept = np.ones(len(self.matrix), dtype=bool)
+        if not self.has_penalty and names:
+            names = [names[i] for i in independent_columns(self.matrix[:, names])]
+            whole = FreePart(self, is_kept, names, fixed)
+            if whole.has_maximum():
+                return whole
+            is_kept = ~separated_patients(self.matrix[:, names], self.is_pcr)
+            names = [names[i] for i in independent_columns(self.matrix[is_kept][:, names])]
+        return FreePart(self, is_kept, names, fixed)
+
+
+@dataclass(frozen=True)
+class FreePart:
+    """The patients and columns that decide a finite maximum.
+
+    Attributes:
+        whole: the likelihood it is a part of.
+        is_kept: patients that are not fitted perfectly at infinity, shape (patients,).
+        columns: columns whose coefficients are found; the others stay at 0.
+        fixed: the column whose coefficient is given, or None.
+    """
+
+    whole: Likelihood
+    is_kept: npt.NDArray[np.bool_]
+    columns: list[int]
+    fixed: int | None
+
+    def maximum(
+        self, at: float = 0.0, *, start: Vector | None = None, max_steps: int = MAX_STEPS
+    ) -> tuple[float, Vector]:
+        """The highest log-likelihood, and all coefficients there.
+
+        Args:
+            at: value of the fixed coefficient.
+            start: coefficients to start from, shape (columns,).
+            max_steps: steps after which to give up.
+
+        Raises:
+            ValueError: Newton's method does not settle.
+        """
+        beta = np.zeros(self.whole.matrix.shape[1]) if start is None else start.copy()
+        if self.fixed is not None:
+            beta[self.fixed] = at
+        height, last = self.height(beta), np.zeros_like(beta)
+        for _ in range(max_steps):
+            step = self._step(beta)
+            if self.whole.has_penalty and step @ last < 0:
+                step = step / 2  # without the penalty's own curvature, steps may swing to and fro
+            last = step
+            longest = float(np.abs(step).max(initial=0.0))
+            step *= min(1.0, LONGEST_STEP / longest) if longest else 1.0
+            for _ in range(MAX_HALVINGS):
+                moved = beta + step
+                reached = self.height(moved)
+                if reached >= height - 1e-13 * abs(height):
+                    break
+                step = step / 2
+            else:
+                if longest > LOST_STEP * (1 + np.abs(beta).max()):
+                    raise ValueError("design: expected a likelihood that rises along its slope")
+                return height, beta
+            beta, height = moved, reached
+            is_perfect = height > -NEGLIGIBLE and not self.whole.has_penalty
+            if is_perfect or np.abs(step).max() <= SMALL_STEP * (1 + np.abs(beta).max()):
+                return height, beta
+        raise ValueError(f"design: expected Newton to settle in {max_steps} steps")
+
+    def has_maximum(self) -> bool:
+        """Whether Newton's method settles soon, with no patient fitted perfectly.
+
+        A stationary point of a concave function is its maximum, so this spares the search for
+        separated classes; where it says no, that search decides.
+        """
+        try:
+            _, beta = self.maximum(max_steps=FEW_STEPS)
+        except ValueError:
+            return False
+        return float(np.abs(self.whole.matrix @ beta).max()) < PERFECT
+
+    def height(self, beta: Vector) -> float:
+        """Log-likelihood of the kept patients, with the penalty where there is one."""
+        logit = self.whole.matrix[self.is_kept] @ beta
+        is_pcr = self.whole.is_pcr[self.is_kept]
+        value = float(np.sum(np.where(is_pcr, log_expit(logit), log_expit(-logit))))
+        if self.whole.has_penalty:
+            value += 0.5 * float(np.linalg.slogdet(self.information(beta))[1])
+        return value
+
+    def information(self, beta: Vector) -> Vector:
+        """Fisher's information about all columns, shape (columns, columns)."""
+        matrix, weight = self._weighted(beta)
+        return np.asarray((matrix.T * weight) @ matrix)
+
+    def covariance(self, beta: Vector) -> Vector:
+        """Covariance of the moving coefficients, NaN elsewhere, shape (columns, columns).
+
+        With the penalty each patient counts once plus its leverage, as in `logistf`.
+        """
+        matrix, weight = self._weighted(beta)
+        if self.whole.has_penalty:
+            weight = weight * (1 + _leverage(matrix, weight))
+        found = np.full((len(beta), len(beta)), np.nan)
+        block = np.ix_(self.columns, self.columns)
+        if self.columns:
+            found[block] = np.linalg.inv(((matrix.T * weight) @ matrix)[block])
+        return found
+
+    def _step(self, beta: Vector) -> Vector:
+        """Newton's step, zero in every column that does not move."""
+        matrix, weight = self._weighted(beta)
+        fitted = expit(matrix @ beta)
+        pull = self.whole.is_pcr[self.is_kept] - fitted
+        if self.whole.has_penalty:
+            pull = pull + _leverage(matrix, weight) * (0.5 - fitted)
+        gradient = (matrix.T @ pull)[self.columns]
+        block = ((matrix.T * weight) @ matrix)[np.ix_(self.columns, self.columns)]
+        step = np.zeros_like(beta)
+        size = float(np.abs(block).max(initial=0.0))
+        if size < FLAT:  # every patient is fitted at 0 or 1: the way up is all that is left
+            step[self.columns] = LONGEST_STEP * np.sign(gradient)
+        else:
+            step[self.columns] = np.linalg.lstsq(block / size, gradient / size)[0]
+        return step
+
+    def _weighted(self, beta: Vector) -> tuple[Vector, Vector]:
+        """Rows of the kept patients, and the variance of each one's outcome."""
+        matrix = self.whole.matrix[self.is_kept]
+        fitted = expit(matrix @ beta)
+        return matrix, np.asarray(fitted * (1 - fitted))
+
+
+def _leverage(matrix: Vector, weight: Vector) -> Vector:
+    """Diagonal of the hat matrix, shape (patients,)."""
+    inverse = np.linalg.inv((matrix.T * weight) @ matrix)
+    return np.asarray(np.einsum("pc,cd,pd->p", matrix, inverse, matrix) * weight)

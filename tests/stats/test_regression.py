@@ -1,0 +1,139 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit
+
+from neoresponse.stats.regression import (
+    firth_model,
+    logistic_model,
+    nested_models_test,
+    odds_ratio_of,
+)
+from neoresponse.stats.separation import independent_columns, separated_patients
+
+
+def draw(num=120, seed=5):
+    rng = np.random.default_rng(seed)
+    design = np.column_stack([np.ones(num), rng.normal(size=(num, 2)) * [1, 50]])
+    return design, (rng.random(num) < expit(design @ [-0.5, 1.0, 0.02])).astype(int)
+
+
+def height(design, label, beta):
+    logit = design @ beta
+    return np.sum(np.where(label == 1, log_expit(logit), log_expit(-logit)))
+
+
+def test_the_ends_of_a_profile_interval_lose_half_of_chi_square():
+    design, label = draw()
+    model = logistic_model(design, label)
+    for end in (model.terms[1].profile.low, model.terms[1].profile.high):
+        best = minimize(
+            lambda rest, end=end: -height(design, label, [rest[0], end, rest[1] / 50]),
+            [0.0, 0.0],
+            method="Nelder-Mead",
+            options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 4000},
+        )
+        assert 2 * (model.log_likelihood + best.fun) == pytest.approx(1.959964**2, abs=1e-4)
+
+
+def test_a_two_by_two_table_gives_woolf_s_interval():
+    label = np.repeat([1, 0, 1, 0], [12, 5, 7, 20])
+    design = np.column_stack([np.ones(44), np.repeat([1, 0], [17, 27])])
+    term = logistic_model(design, label).terms[1]
+    error = math.sqrt(1 / 12 + 1 / 5 + 1 / 7 + 1 / 20)
+    assert term.wald.value == pytest.approx(math.log(12 * 20 / (5 * 7)), rel=1e-10)
+    assert term.error == pytest.approx(error, rel=1e-10)
+    assert odds_ratio_of(term.wald).high == pytest.approx(
+        12 * 20 / 35 * math.exp(1.959963984540054 * error), rel=1e-9
+    )
+
+
+def test_firth_in_a_two_by_two_table_adds_one_half_to_each_cell():
+    label = np.repeat([1, 0, 0], [6, 4, 9])  # a cell is empty: the classes are partly separated
+    design = np.column_stack([np.ones(19), np.repeat([1, 0], [10, 9])])
+    term = firth_model(design, label).terms[1]
+    assert term.wald.value == pytest.approx(math.log(6.5 * 9.5 / (4.5 * 0.5)), rel=1e-9)
+    assert term.profile.low > 0
+
+
+def test_a_separating_column_has_one_finite_end_and_leaves_the_others_alone():
+    design, label = draw()
+    flag = np.zeros(len(label))
+    flag[np.flatnonzero(label == 0)[:8]] = 1  # nobody with the flag has pCR
+    with_flag = np.column_stack([design, flag])
+    model, rest = (
+        logistic_model(with_flag, label),
+        logistic_model(design[flag == 0], label[flag == 0]),
+    )
+    lost = model.terms[3]
+    assert (lost.wald.value, lost.profile.low, lost.error) == (None, None, None)
+    assert lost.profile.high < 1
+    assert "infinite" in lost.wald.note
+    for one, other in zip(model.terms[:3], rest.terms, strict=True):
+        assert one.wald.value == pytest.approx(other.wald.value, rel=1e-9)
+        assert one.error == pytest.approx(other.error, rel=1e-8)
+    assert model.log_likelihood == pytest.approx(rest.log_likelihood, rel=1e-12)
+    assert lost.p_profile == pytest.approx(nested_models_test(with_flag, design, label).p_value)
+
+
+def test_with_separated_classes_nothing_has_a_value():
+    design = np.column_stack([np.ones(6), [-3, -2, 0, 1, 2, 3]])
+    label = [0, 0, 0, 1, 1, 1]
+    model = logistic_model(design, label)
+    assert [term.wald.value for term in model.terms] == [None, None]
+    assert model.log_likelihood == 0
+    assert model.terms[1].profile.low > 0
+    assert all(math.isfinite(term.wald.value) for term in firth_model(design, label).terms)
+
+
+def test_a_likelihood_ratio_test_counts_collinear_columns_once():
+    design, label = draw()
+    doubled = np.column_stack([design, design[:, 1]])
+    found = nested_models_test(doubled, design[:, :2], label)
+    assert found.degrees == 1
+    assert found.statistic == pytest.approx(
+        2
+        * (
+            logistic_model(design, label).log_likelihood
+            - logistic_model(design[:, :2], label).log_likelihood
+        ),
+        rel=1e-8,
+    )
+    assert nested_models_test(doubled, design, label).p_value is None
+
+
+def test_events_per_variable_count_the_smaller_class():
+    design, label = draw()
+    model = logistic_model(design, label)
+    assert model.events_per_variable == min(label.sum(), 120 - label.sum()) / 2
+    assert logistic_model(design[:, :1], label).events_per_variable is None
+
+
+def test_a_model_without_use_explains_nothing():
+    _, label = draw()
+    model = logistic_model(np.ones((120, 1)), label)
+    assert model.mcfadden_r2 == pytest.approx(0, abs=1e-12)
+    assert model.nagelkerke_r2 == pytest.approx(0, abs=1e-12)
+    assert model.aic == pytest.approx(model.deviance + 2)
+
+
+@pytest.mark.parametrize("fit", [logistic_model, firth_model])
+def test_collinear_columns_are_refused(fit):
+    design, label = draw()
+    with pytest.raises(ValueError, match="independent columns"):
+        fit(np.column_stack([design, design[:, 1]]), label)
+
+
+def test_separation_along_two_directions_is_found_whole():
+    matrix = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, -1.0]])
+    is_pcr = np.array([True, True, True, False, False])
+    assert separated_patients(matrix, is_pcr).tolist() == [True, True, False, False, False]
+
+
+def test_of_collinear_columns_the_first_ones_are_kept():
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(2, 30))
+    matrix = np.column_stack([one, 1e6 * one, two, one - 2 * two, np.zeros(30)])
+    assert independent_columns(matrix) == [0, 2]
