@@ -11,7 +11,7 @@ from neoresponse.cli import main
 
 VERBS = (
     *("phantom", "check", "split", "prepare", "train", "predict", "evaluate", "explain"),
-    *("report", "study", "demo", "doctor"),
+    *("report", "study", "demo", "audit", "plan", "doctor"),
 )
 
 
@@ -178,3 +178,19 @@ def test_a_study_folder_that_holds_something_else_is_refused(tmp_path):
     (tmp_path / "out" / "precious.txt").write_text("keep")
     assert "found other files" in call("demo", tmp_path / "out", "--force", code=1)
     assert (tmp_path / "out" / "precious.txt").exists()
+
+
+def test_audit_lists_the_contradictions_of_a_table_and_exits_with_1(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("model,cohort,n,num_pcr,acc,sens,spec\nnet,test,51,14,0.882,0.878,0.855\n")
+    printed = call("audit", table, code=1)
+    assert "ACC between" in printed
+    assert {row["rule"] for row in json.loads(call("audit", table, "--json", code=1))}
+    table.write_text("model,cohort,n,num_pcr,acc,sens,spec\nnet,test,51,14,0.863,0.857,0.865\n")
+    call("audit", table)
+
+
+def test_plan_says_what_a_study_can_show():
+    printed = call("plan", "--n", 491, "--prevalence", 0.27)
+    assert "test: 49 patients, 13 with pCR" in printed
+    assert json.loads(call("plan", "--n", 491, "--prevalence", 0.27, "--json"))

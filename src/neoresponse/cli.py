@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from neoresponse import __version__
+from neoresponse.cli_tables import audit, plan
 from neoresponse.console import (
     clear,
     has_grave_findings,
@@ -261,11 +262,13 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
 @main.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=ANY_PATH)
 @click.argument("out", type=FOLDER)
+@click.option("--truth", type=FOLDER, help="Of a phantom: hold runs against the best possible.")
 @_settings_options
 @_force
 def evaluate(
     sources: tuple[Path, ...],
     out: Path,
+    truth: Path | None,
     config: str | None,
     changes: tuple[str, ...],
     force: bool,
@@ -285,7 +288,7 @@ def evaluate(
             "Name each folder or file differently."
         )
     with new_folder(out, mark="metrics.json", force=force) as part:
-        write_metrics(part, evaluate_files(named, settings.evaluate))
+        write_metrics(part, evaluate_files(named, settings.evaluate, truth=truth))
     wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 
 
@@ -372,6 +375,10 @@ def demo(out: Path, force: bool) -> None:
     page = run_demo(out, track=track, say=click.echo)
     show_split(out / "study" / "split")
     click.echo(f"Wrote {page}\nOpen it in a browser.")
+
+
+main.add_command(audit)
+main.add_command(plan)
 
 
 @main.command()

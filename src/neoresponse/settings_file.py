@@ -11,6 +11,8 @@ from neoresponse.config import RunSettings, Section, Settings, StudySettings, me
 from neoresponse.errors import ConfigError
 
 S = TypeVar("S", bound=Settings)
+STUDY_KEYS = ("cohort", "truth", "runs")
+"""What a study file has and a run's settings have not."""
 
 
 def named_config(name: str) -> Path:
@@ -62,19 +64,20 @@ def run_settings(source: str | None, changes: tuple[str, ...] = ()) -> RunSettin
         ConfigError: an unknown key, a wrong type or an impossible pair.
     """
     content = load_section(source, changes)
-    shared = {key: value for key, value in content.items() if key not in ("cohort", "runs")}
+    shared = {key: value for key, value in content.items() if key not in STUDY_KEYS}
     return _validate(RunSettings, shared, source or "settings")
 
 
 def study_settings(source: str, changes: tuple[str, ...] = ()) -> StudySettings:
-    """Read and check a study file; its relative cohort path counts from the file's folder.
+    """Read and check a study file; its relative paths count from the file's folder.
 
     Raises:
         ConfigError: as `run_settings`, or the cohort is not named.
     """
     study = _validate(StudySettings, load_section(source, changes), source)
-    cohort = study.cohort if study.cohort.is_absolute() else Path(source).parent / study.cohort
-    return study.model_copy(update={"cohort": cohort})
+    folder = Path(source).parent  # an absolute path stays what it is when it is joined
+    truth = None if study.truth is None else folder / study.truth
+    return study.model_copy(update={"cohort": folder / study.cohort, "truth": truth})
 
 
 def to_toml(settings: Settings) -> str:

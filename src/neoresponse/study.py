@@ -15,6 +15,7 @@ from neoresponse.data.predictions import CARD_NAME, FILE_NAME, FLOOR_NAME
 from neoresponse.durable import keep_apart, new_folder, only_one, sha256_of, write_text
 from neoresponse.errors import RunError
 from neoresponse.evaluation.evaluate import evaluate_files, write_metrics
+from neoresponse.evaluation.limit import ORACLE
 from neoresponse.explain.patients import choose_patients, explain_patients
 from neoresponse.ledger import Ledger, Say, fingerprint, silent
 from neoresponse.phantom.writer import write_phantom
@@ -101,7 +102,9 @@ def run_demo(folder: Path, *, track: Track = untracked, say: Say = silent) -> Pa
         Path of the report's page.
     """
     hospital = folder / "phantom"
-    settings = study_settings("demo", (f"cohort={json.dumps(str(hospital / 'cohort'))}",))
+    places = {"cohort": hospital / "cohort", "truth": hospital / "truth"}
+    changes = (f"{key}={json.dumps(str(path))}" for key, path in places.items())
+    settings = study_settings("demo", tuple(changes))
     _make_folder(folder)
     with only_one(folder):
 
@@ -219,13 +222,19 @@ def _evaluate(study: Study, predicted: dict[str, str]) -> str:
     """Evaluate all runs together; the hash of the metrics."""
     folder = study.folder / "evaluation"
     sources = {name: study.folder / "runs" / name / FILE_NAME for name in predicted}
+    truth = study.settings.truth
 
     def make() -> None:
         _make_way(folder, "metrics.json")
         with new_folder(folder, mark="metrics.json", force=True) as part:
-            write_metrics(part, evaluate_files(sources, study.settings.evaluate))
+            write_metrics(part, evaluate_files(sources, study.settings.evaluate, truth=truth))
 
-    inputs = {"runs": predicted, "settings": study.settings.evaluate.model_dump(mode="json")}
+    has_oracle = truth is not None and (truth / ORACLE).is_file()
+    inputs = {
+        "runs": predicted,
+        "settings": study.settings.evaluate.model_dump(mode="json"),
+        "oracle": sha256_of(truth / ORACLE) if truth and has_oracle else None,
+    }
     return study.ledger.step("evaluate", inputs, folder, make)
 
 

@@ -11,7 +11,7 @@ import pytest
 from neoresponse.cohort.dictionary import CLINICAL, KNOWN_COLUMNS, Levels, load_cohort_file
 from neoresponse.config import PhantomSettings
 from neoresponse.phantom import table
-from neoresponse.phantom.clinical import PRESETS, draw_patient
+from neoresponse.phantom.tumour import PRESETS, draw_patient
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from neoresponse.durable import write_json
 from neoresponse.errors import RunError
 from neoresponse.report import write_report
 from neoresponse.types import RESEARCH_USE
@@ -266,3 +267,29 @@ def test_a_mangled_part_is_refused_in_one_sentence(make_study, tmp_path, file, k
     with pytest.raises(RunError, match="expected the files of a study as they were written"):
         write_report(work, tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_the_page_shows_the_distance_to_the_best_possible_of_a_phantom_alone(make_study):
+    work = make_study()
+    path = work / "evaluation" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    estimate = {
+        "value": 0.812,
+        "low": 0.7,
+        "high": 0.9,
+        "num_patients": 60,
+        "method": "DeLong",
+        "confidence": 0.95,
+        "note": "",
+    }
+    limit = {"run": "se_crosst", "cohort": "TC1", "inputs": "us_0+us_1", "num_patients": 60}
+    limit |= {"reached": estimate, "best": {**estimate, "value": 0.934}, "gap": estimate}
+    plain = write_report(work, work / "plain").read_text()
+    write_json(path, {**metrics, "limits": [limit]})
+    page = write_report(work, work / "limited").read_text()
+    assert "Beside the best possible" in page
+    assert "0.934" in page
+    assert "Beside the best possible" not in plain
+    table = (work / "limited" / "tables" / "limits.csv").read_text()
+    assert "us_0+us_1" in table
+    assert "SIMULATED" in table

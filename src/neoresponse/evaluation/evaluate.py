@@ -5,41 +5,30 @@ validation patients; train and test patients never move it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
 from neoresponse.data.predictions import FLOOR_NAME, Prediction, read_card, read_predictions
 from neoresponse.durable import read_json, write_json
 from neoresponse.errors import RunError
+from neoresponse.evaluation.groups import VALIDATION, Group, groups_of_patients, test_cohorts
+from neoresponse.evaluation.limit import limits, read_oracle
 from neoresponse.stats.compare import paired_delong
 from neoresponse.stats.discrimination import has_both_classes, roc_curve
 from neoresponse.stats.interval import delong_interval
 from neoresponse.stats.threshold import confusion, rates, youden_threshold
-from neoresponse.types import Estimate, FloatArray, IntArray
+from neoresponse.types import Estimate, Modality
 
 SCHEMA = "neoresponse.metrics/1"
 FILE_NAME = "metrics.json"
-TRAIN, VALIDATION, BOTH_TESTS = "train", "validation", "TC1+TC2"
 HALF = 0.5
 NO_VALIDATION = "0.5, because validation does not hold both classes"
 BROUGHT = "as the model brought it, chosen on the validation patients of its training"
 OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
 
 Content = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Patients with a known label."""
-
-    patient_id: tuple[str, ...]
-    label: IntArray
-    probability: FloatArray
-    num_without_label: int
 
 
 def evaluate(
@@ -69,7 +58,7 @@ def evaluate(
     if not predictions:
         raise RunError("evaluate: expected at least one run, got none. Train one first.")
     _refuse_two_labels(predictions)
-    groups = {name: _groups(rows) for name, rows in predictions.items()}
+    groups = {name: groups_of_patients(rows) for name, rows in predictions.items()}
     return {
         "schema": SCHEMA,
         "is_simulated": is_simulated,
@@ -81,15 +70,20 @@ def evaluate(
             for name, found in groups.items()
         },
         "comparisons": _comparisons(groups, confidence=settings.confidence),
+        "limits": [],
     }
 
 
-def evaluate_files(sources: Mapping[str, Path], settings: EvaluateSettings) -> Content:
+def evaluate_files(
+    sources: Mapping[str, Path], settings: EvaluateSettings, *, truth: Path | None = None
+) -> Content:
     """Evaluate predictions files, and the clinical floor that lies beside the first.
 
     Args:
         sources: name of a run -> its predictions file.
         settings: coverage of the intervals and rule of the threshold.
+        truth: folder `truth` of the phantom that the patients come from, where they do: every run
+            whose inputs are known is then held against the best possible.
 
     Returns:
         The content of `metrics.json`.
@@ -102,13 +96,21 @@ def evaluate_files(sources: Mapping[str, Path], settings: EvaluateSettings) -> C
     floors = [path.with_name(FLOOR_NAME) for path in sources.values()]
     if floors[0].is_file():
         files[CLINICAL_FLOOR] = floors[0]
-    return evaluate(
-        {name: read_predictions(path) for name, path in files.items()},
+    predictions = {name: read_predictions(path) for name, path in files.items()}
+    content = evaluate(
+        predictions,
         settings,
         is_simulated=any(card.is_simulated for card in cards.values()),
         cohort_name=", ".join(sorted({card.cohort_name for card in cards.values()})),
         thresholds={n: card.threshold for n, card in cards.items() if card.threshold is not None},
     )
+    if truth is None:
+        return content
+    inputs = {name: frozenset(card.inputs) for name, card in cards.items()}
+    inputs[CLINICAL_FLOOR] = frozenset([Modality.CLINICAL])
+    known = {name: rows for name, rows in predictions.items() if inputs[name]}
+    found = limits(known, inputs, read_oracle(truth), confidence=settings.confidence)
+    return content | {"limits": [asdict(limit) for limit in found]}
 
 
 def write_metrics(folder: Path, metrics: Content) -> Path:
@@ -127,11 +129,6 @@ def read_metrics(folder: Path) -> Content:
     return read_json(folder / FILE_NAME, schema=SCHEMA)
 
 
-def test_cohorts(names: Sequence[str]) -> list[str]:
-    """Those of the group names that are test cohorts, in the order given."""
-    return [name for name in names if name not in (TRAIN, VALIDATION)]
-
-
 def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
     """Stop where two runs disagree about a patient's outcome."""
     known: dict[str, tuple[int | None, str]] = {}
@@ -145,30 +142,8 @@ def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
                 )
 
 
-def _groups(rows: Sequence[Prediction]) -> dict[str, _Group]:
-    """Train, validation, each test cohort, and TC1 with TC2; those that have patients."""
-    members = {part: [row for row in rows if row.split == part] for part in (TRAIN, VALIDATION)}
-    tested = [row for row in rows if row.split == "test"]
-    for cohort in sorted({row.cohort for row in tested}):
-        members[cohort] = [row for row in tested if row.cohort == cohort]
-    if {"TC1", "TC2"} <= set(members):
-        members[BOTH_TESTS] = [row for row in tested if row.cohort in ("TC1", "TC2")]
-    return {name: _group(found) for name, found in members.items() if found}
-
-
-def _group(rows: Sequence[Prediction]) -> _Group:
-    """Patients as arrays; those without a label are left out and counted."""
-    known = [row for row in rows if row.label is not None]
-    return _Group(
-        patient_id=tuple(row.patient_id for row in known),
-        label=np.array([row.label for row in known], dtype=np.int64),
-        probability=np.array([row.probability for row in known], dtype=np.float64),
-        num_without_label=len(rows) - len(known),
-    )
-
-
 def _run_metrics(
-    groups: Mapping[str, _Group], settings: EvaluateSettings, *, brought: float | None
+    groups: Mapping[str, Group], settings: EvaluateSettings, *, brought: float | None
 ) -> Content:
     """Threshold and all groups of one run."""
     threshold, note = _threshold(groups.get(VALIDATION), settings.threshold, brought)
@@ -182,7 +157,7 @@ def _run_metrics(
     }
 
 
-def _threshold(validation: _Group | None, rule: str, brought: float | None) -> tuple[float, str]:
+def _threshold(validation: Group | None, rule: str, brought: float | None) -> tuple[float, str]:
     """The probability cut of a run, from validation patients, and a note where it is special."""
     if rule == "half":
         return HALF, ""
@@ -192,7 +167,7 @@ def _threshold(validation: _Group | None, rule: str, brought: float | None) -> t
     return (HALF, NO_VALIDATION) if brought is None else (brought, BROUGHT)
 
 
-def _group_metrics(group: _Group, *, threshold: float, confidence: float) -> Content:
+def _group_metrics(group: Group, *, threshold: float, confidence: float) -> Content:
     """Counts, rates, AUC and ROC points of one group."""
     counts = confusion(group.label, group.probability, threshold=threshold)
     estimates: dict[str, Estimate] = {
@@ -209,7 +184,7 @@ def _group_metrics(group: _Group, *, threshold: float, confidence: float) -> Con
     }
 
 
-def _roc(group: _Group) -> Content:
+def _roc(group: Group) -> Content:
     """Points of the ROC curve; none where a class is empty."""
     if not has_both_classes(group.label):
         return {"false_positive_rate": [], "true_positive_rate": []}
@@ -220,7 +195,7 @@ def _roc(group: _Group) -> Content:
     }
 
 
-def _comparisons(groups: Mapping[str, Mapping[str, _Group]], *, confidence: float) -> list[Content]:
+def _comparisons(groups: Mapping[str, Mapping[str, Group]], *, confidence: float) -> list[Content]:
     """Every run against the clinical floor in every test cohort that both have."""
     floor = groups.get(CLINICAL_FLOOR, {})
     return [
@@ -233,7 +208,7 @@ def _comparisons(groups: Mapping[str, Mapping[str, _Group]], *, confidence: floa
     ]
 
 
-def _comparison(group: _Group, floor: _Group, *, confidence: float) -> Content:
+def _comparison(group: Group, floor: Group, *, confidence: float) -> Content:
     """Difference in AUC of the same patients, by paired DeLong."""
     place = {patient_id: row for row, patient_id in enumerate(floor.patient_id)}
     if set(place) != set(group.patient_id):

@@ -1,319 +1,246 @@
-"""Seed -> simulated patients: clinical values, hidden traits, outcome, what pictures will show.
+"""Outcome -> clinical values of simulated patients, distributed as in Guo 2024, Table 1.
 
-All equations and effect sizes of the phantom stand here; docs/explanation/phantom.md explains
-them. Counts are those of Guo 2024, Tables 1 and 2. Every patient comes from one forward model:
-clinical values and traits are drawn, and pCR has the probability sigmoid(linear predictor).
+Counts are those of the paper's table, per outcome. The four variables that a model sees (phenotype,
+ER, regimen, Ki-67) form cells whose probability given the outcome is known exactly: the oracle
+needs that. Only possible combinations occur. Equations: docs/explanation/phantom.md.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, ndtr
+from scipy.special import expit
+from scipy.stats import beta, gamma
 
-from neoresponse.types import FloatArray
+from neoresponse.types import FloatArray, IntArray
 
 Columns = dict[str, npt.NDArray[Any]]
 """One array per variable, each of shape (patients,)."""
+Counts = Mapping[str, tuple[int, int]]
+"""Level -> patients without and with pCR."""
 
-STRATA: Mapping[tuple[str, int], int] = {
-    ("unifocal", 0): 359,
-    ("unifocal", 1): 132,
-    ("multifocal", 0): 82,
-    ("multifocal", 1): 23,
+NUM_BY_LABEL = (441, 155)
+"""Patients without and with pCR (Guo 2024, Table 1)."""
+PHENOTYPE: Counts = {
+    "HR+/HER2-": (289, 22),
+    "triple-negative": (48, 30),
+    "HR-/HER2+": (44, 64),
+    "HR+/HER2+": (60, 39),
 }
-"""(focality, label) -> patients in the published cohort (Table 1)."""
-BLOCK = sum(STRATA.values())
-
-PHENOTYPE = {"HR+/HER2-": 311, "triple-negative": 78, "HR-/HER2+": 108, "HR+/HER2+": 99}
-ER_IN_HR_POSITIVE = {"negative": 13, "low": 21, "positive": 376}
-"""Table 1 counts; the 13 are what is left of 199 ER-negative after the 186 HR-negative."""
-PR_POSITIVE_SHARE = 169 / 397
-"""Of HR-positive patients whose ER is not negative (182 PR-positive less the 13 above)."""
-HER2_LOW_SHARE = {"HR+/HER2-": 0.67, "triple-negative": 0.40}
-"""Of HER2-negative phenotypes; together 240 of 389 as in Table 1."""
-ANTI_HER2_SHARE = 166 / 207
-OTHER_REGIMEN = {"taxane+platinum": 23, "taxane": 12, "anthracycline+taxane": 395}
-KI67_MEAN = {"HR+/HER2-": 24.0, "triple-negative": 48.0, "HR-/HER2+": 38.0, "HR+/HER2+": 32.0}
-"""Ours: set so that the mean over all phenotypes is 30.8 as in Table 1."""
-KI67_CONCENTRATION = 5.2
-"""Alpha + beta of the beta distribution; gives a standard deviation near 18 points."""
-KI67_CENTRE = 30.8
-BI_RADS = {"2-4a": 8, "4b": 33, "4c": 205, "5": 350}
-SIZE_MM = (29.5, 9.0)
-"""Mean and standard deviation of the longest diameter."""
-
-INVISIBLE_BELOW = 0.26
-"""A lesion that shrank below this share of its first diameter is no longer seen at US-1."""
+ER_IN_HR_POSITIVE: Counts = {"negative": (8, 5), "low": (8, 13), "positive": (333, 43)}
+"""Table 1, less the HR-negative patients, all of whom are ER-negative."""
+PR_POSITIVE_SHARE = (131 / 341, 38 / 56)
+"""Of HR-positive patients whose ER is not negative; the others must be PR-positive."""
+HER2_LOW_SHARE = (218 / 337, 22 / 52)
+"""Of patients who are not HER2-positive."""
+ANTI_HER2_SHARE = (76 / 104, 90 / 103)
+"""Of patients who are HER2-positive."""
+OTHER_REGIMEN: Counts = {
+    "taxane+platinum": (15, 8),
+    "taxane": (10, 2),
+    "anthracycline+taxane": (340, 55),
+}
+KI67_MEAN = {"HR+/HER2-": 22.7, "triple-negative": 44.7, "HR-/HER2+": 35.7, "HR+/HER2+": 29.7}
+"""Without pCR. How phenotypes differ is ours; the mean over them, 27.4, is Table 1's."""
+KI67_RISE = 6.6
+"""What pCR adds within a phenotype; with it the mean is Table 1's 40.7."""
+KI67_SD = 18.2
+"""Within phenotype and outcome; over all phenotypes 19.5 as in Table 1."""
+KI67_LEVELS = np.arange(1, 99)
+"""Whole per cent that occur."""
+AGE_YEARS = ((53.17, 9.24), (52.52, 9.17))
+"""Mean and standard deviation, without and with pCR; so for the next."""
+BMI = ((24.97, 3.43), (24.62, 3.29))
+SIZE_LAW = gamma(a=(29.6 / 9.0) ** 2, scale=9.0**2 / 29.6)
+"""Of the longest diameter in mm: mean 29.6, standard deviation 9, whatever the outcome."""
+SIZE_RANGE_MM = (8.0, 75.0)
+T4_SHARE = 11 / 596
+LARGE_SHARE = float(SIZE_LAW.sf(50.5))
+"""Of tumours, those above 50 mm once rounded; they are T3."""
+NODE_POSITIVE_SHARE = (416 / 441, 144 / 155)
+STAGE_III_SHARE = (63 / 441, 37 / 155)
+BI_RADS: Counts = {"2-4a": (4, 4), "4b": (18, 15), "4c": (164, 41), "5": (255, 95)}
 
 
 @dataclass(frozen=True)
-class Effects:
-    """How outcome depends on everything; effects are log odds ratios.
+class Cells:
+    """All combinations of phenotype, ER, regimen and Ki-67 that occur.
 
     Attributes:
-        intercept: by focality; set so that the expected pCR share is the published one.
-        til: per standard deviation of lymphocyte density in the biopsy.
-        response: per standard deviation of early response (lesion change US-0 to US-1).
-        clinical: factor on the four clinical terms; 1 follows Tables 1 and 2.
-        multifocal_share: factor on `til` and `response` in multifocal tumours.
-        multifocal_noise: log odds per standard deviation of a trait that nothing shows.
-        correlation: between the two traits.
-        phenotype: what is left of the crude odds ratios of Table 1 beside the terms below.
-        er: Table 2.
-        regimen: Table 2.
-        ki67_per_point: per percentage point of Ki-67, Table 2.
+        phenotype: level, (cells,).
+        er: level, (cells,).
+        regimen: level, (cells,).
+        ki67_percent: (cells,).
+        share: probability of a cell without and with pCR, (2, cells); each row adds to 1.
+        clinical_odds: log of the ratio of the two, brought to mean 0 and standard deviation 1 over
+            the population, (cells,): how much a patient's four variables speak for pCR.
+        ki67: Ki-67 brought to mean 0 and standard deviation 1 over the population, (cells,).
     """
 
-    intercept: Mapping[str, float]
-    til: float
-    response: float
-    clinical: float = 1.0
-    multifocal_share: float = 0.6
-    multifocal_noise: float = 0.8
-    correlation: float = 0.0
-    phenotype: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "HR+/HER2-": 0.0,
-            "triple-negative": 0.20,
-            "HR-/HER2+": 0.40,
-            "HR+/HER2+": 1.10,
-        }
-    )
-    er: Mapping[str, float] = field(
-        default_factory=lambda: {"negative": 1.43, "low": 2.10, "positive": 0.0}
-    )
-    regimen: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "anti-HER2": 1.06,
-            "taxane+platinum": 0.0,
-            "taxane": 0.0,
-            "anthracycline+taxane": 0.0,
-        }
-    )
-    ki67_per_point: float = 0.0208
+    phenotype: npt.NDArray[np.str_]
+    er: npt.NDArray[np.str_]
+    regimen: npt.NDArray[np.str_]
+    ki67_percent: FloatArray
+    share: FloatArray
+    clinical_odds: FloatArray
+    ki67: FloatArray
 
 
-PRESETS: Mapping[str, Effects] = {
-    "guo2024": Effects(
-        {"unifocal": -3.77, "multifocal": -4.01}, til=1.3, response=2.0, clinical=1.4
-    ),
-    "easy": Effects({"unifocal": -4.12, "multifocal": -3.85}, til=2.5, response=3.5),
-    "null": Effects({"unifocal": -2.51, "multifocal": -2.97}, til=0.0, response=0.0),
-    "clinical-only": Effects(
-        {"unifocal": -5.62, "multifocal": -6.25}, til=0.0, response=0.0, clinical=2.5
-    ),
-}
-
-
-@dataclass(frozen=True)
-class SimulatedPatient:
-    """A patient before any picture is drawn; what nobody can see has names of its own.
-
-    Attributes:
-        patient_id: the id in every file.
-        is_multifocal: whether the tumour has several foci.
-        label: 1 for pCR, 0 for residual disease.
-        clinical: our variable name -> level or number, all of them.
-        z_til: lymphocyte density, standard normal in the population.
-        z_response: early response, standard normal in the population.
-        z_hidden: a trait that nothing shows, standard normal in the population.
-        linear_predictor: log odds of pCR in the forward model.
-        probability: of pCR in the forward model.
-    """
-
-    patient_id: str
-    is_multifocal: bool
-    label: int
-    clinical: Mapping[str, str | float]
-    z_til: float
-    z_response: float
-    z_hidden: float
-    linear_predictor: float
-    probability: float
-
-
-def draw_patient(
-    rng: np.random.Generator, *, index: int, stratum: tuple[str, int], effects: Effects
-) -> SimulatedPatient:
-    """Draw one patient of a given focality and outcome, by rejection from the forward model.
+@lru_cache(maxsize=8)
+def make_cells(strength: float) -> Cells:
+    """The cells and their probabilities.
 
     Args:
-        rng: source of this patient's randomness.
-        index: number of the patient, from 0.
-        stratum: focality and label that the patient must have.
-        effects: the forward model.
+        strength: 1 gives Table 1; 0 gives values that say nothing about the outcome; above 1 they
+            say more than in the paper.
     """
-    focality, label = stratum
-    while True:
-        drawn = draw_population(rng, 64, focality=focality, effects=effects)
-        accepted = np.flatnonzero((rng.random(64) < drawn["probability"]) == bool(label))
-        if accepted.size:
-            row = {name: values[accepted[0]].item() for name, values in drawn.items()}
-            break
-    hidden = ("z_til", "z_response", "z_hidden", "linear_predictor", "probability")
-    return SimulatedPatient(
-        patient_id=f"P{index + 1:04d}",
-        is_multifocal=focality == "multifocal",
-        label=label,
-        clinical={name: value for name, value in row.items() if name not in hidden},
-        **{name: row[name] for name in hidden},
+    names, ki67, table_share = _table_cells()
+    pooled = pooled_share(table_share)
+    share = pooled * (table_share / pooled) ** strength
+    share /= share.sum(axis=1, keepdims=True)
+    pooled = pooled_share(share)
+    phenotype, er, regimen = np.array(names).T
+    return Cells(
+        phenotype=phenotype,
+        er=er,
+        regimen=regimen,
+        ki67_percent=ki67,
+        share=share,
+        clinical_odds=_standardised(np.log(share[1] / share[0]), pooled),
+        ki67=_standardised(ki67, pooled),
     )
 
 
-def draw_population(
-    rng: np.random.Generator, num_patients: int, *, focality: str, effects: Effects
-) -> Columns:
-    """Draw patients of one focality from the forward model, before any outcome is drawn.
+def pooled_share(share: FloatArray) -> FloatArray:
+    """Probability of each cell whatever the outcome, (cells,), from that by outcome, (2, cells)."""
+    pooled: FloatArray = np.average(share, axis=0, weights=NUM_BY_LABEL)
+    return pooled
+
+
+def draw_clinical(rng: np.random.Generator, cells: Cells, cell: IntArray, label: int) -> Columns:
+    """All clinical variables of patients of one outcome.
+
+    Args:
+        rng: source of randomness.
+        cells: the combinations.
+        cell: which of them each patient has, (patients,).
+        label: 1 for pCR, 0 for residual disease.
 
     Returns:
-        The clinical variables, `z_til`, `z_response`, `z_hidden`, `linear_predictor` and
-        `probability`, each (patients,).
+        The variables of `cohort.dictionary`, and `diameter_mm`, the tumour's size before rounding.
     """
-    columns = _draw_clinical(rng, num_patients)
-    z = rng.standard_normal((3, num_patients))
-    rho = effects.correlation
-    columns["z_til"] = z[0]
-    columns["z_response"] = rho * z[0] + np.sqrt(1 - rho**2) * z[1]
-    columns["z_hidden"] = z[2]
-    predictor = clinical_term(columns, effects=effects) + image_term(
-        columns["z_til"], columns["z_response"], focality=focality, effects=effects
-    )
-    if focality == "multifocal":
-        predictor = predictor + effects.multifocal_noise * columns["z_hidden"]
-    columns["linear_predictor"] = predictor + effects.intercept[focality]
-    columns["probability"] = expit(columns["linear_predictor"])
+    columns: Columns = {
+        "phenotype": cells.phenotype[cell],
+        "er": cells.er[cell],
+        "regimen": cells.regimen[cell],
+        "ki67_percent": cells.ki67_percent[cell],
+    }
+    columns |= _draw_other_receptors(rng, columns, label)
+    columns |= _draw_body(rng, len(cell), label)
+    columns |= _draw_extent(rng, len(cell), label)
     return columns
 
 
-def clinical_term(columns: Columns, *, effects: Effects) -> FloatArray:
-    """What the four clinical variables add to the log odds, (patients,)."""
-    total: FloatArray = effects.ki67_per_point * (columns["ki67_percent"] - KI67_CENTRE)
-    for name, terms in (
-        ("phenotype", effects.phenotype),
-        ("er", effects.er),
-        ("regimen", effects.regimen),
-    ):
-        total = total + np.array([terms[level] for level in columns[name]])
-    return effects.clinical * total
+def _table_cells() -> tuple[list[tuple[str, str, str]], FloatArray, FloatArray]:
+    """Levels of each cell, its Ki-67, and its probability by outcome, (2, cells)."""
+    names, ki67, shares = [], [], []
+    for phenotype, counts in PHENOTYPE.items():
+        ers = _er_shares() if phenotype.startswith("HR+") else {"negative": np.ones(2)}
+        share = np.array(counts) / NUM_BY_LABEL
+        kis = _ki67_shares(KI67_MEAN[phenotype])
+        for er, er_share in ers.items():
+            for regimen, regimen_share in _regimen_shares(phenotype).items():
+                names += [(phenotype, er, regimen)] * len(KI67_LEVELS)
+                ki67.append(KI67_LEVELS)
+                shares.append((share * er_share * regimen_share)[:, None] * kis)
+    return names, np.concatenate(ki67).astype(float), np.concatenate(shares, axis=1)
 
 
-def image_term(
-    z_til: FloatArray, z_response: FloatArray, *, focality: str, effects: Effects
-) -> FloatArray:
-    """What the two traits that pictures show add to the log odds, (patients,)."""
-    share = effects.multifocal_share if focality == "multifocal" else 1.0
-    return share * (effects.til * z_til + effects.response * z_response)
+def _er_shares() -> dict[str, FloatArray]:
+    """ER level of an HR-positive patient -> probability without and with pCR, (2,)."""
+    return _shares(ER_IN_HR_POSITIVE)
 
 
-def lymphocyte_fraction(z_til: float) -> float:
-    """Share of the slide's tissue that lymphocytes cover: 2 % at -2, 7.5 % at 0, 26 % at +2."""
-    return float(np.clip(0.075 * np.exp(0.63 * z_til), 0.004, 0.40))
+def _regimen_shares(phenotype: str) -> dict[str, FloatArray]:
+    """Regimen -> probability; anti-HER2 drugs for the HER2-positive alone, at times withheld."""
+    others = _shares(OTHER_REGIMEN)
+    if not phenotype.endswith("HER2+"):
+        return others
+    anti = np.array(ANTI_HER2_SHARE)
+    return {"anti-HER2": anti} | {name: (1 - anti) * share for name, share in others.items()}
 
 
-def relative_diameter(z_response: float) -> float:
-    """Lesion diameter at US-1 as a share of that at US-0: 1.06 at -2, 0.64 at 0, 0.22 at +2."""
-    return float(1.08 - 0.88 * ndtr(z_response))
+def _shares(counts: Counts) -> dict[str, FloatArray]:
+    """Level -> probability without and with pCR, (2,)."""
+    totals = np.sum(list(counts.values()), axis=0)
+    return {level: np.array(pair) / totals for level, pair in counts.items()}
 
 
-def is_visible_after(z_response: float) -> bool:
-    """Whether a lesion is still seen, and outlined, at US-1."""
-    return relative_diameter(z_response) >= INVISIBLE_BELOW
+def _ki67_shares(mean_without_pcr: float) -> FloatArray:
+    """Probability of each whole per cent, (2, levels): a beta distribution, cut into steps."""
+    edges = np.concatenate([[0], (KI67_LEVELS[:-1] + KI67_LEVELS[1:]) / 2, [100]]) / 100
+    rows = []
+    for rise in (0.0, KI67_RISE):
+        mean = (mean_without_pcr + rise) / 100
+        total = mean * (1 - mean) / (KI67_SD / 100) ** 2 - 1
+        rows.append(np.diff(beta.cdf(edges, mean * total, (1 - mean) * total)))
+    return np.array(rows)
 
 
-def echo_change_db(z_response: float) -> float:
-    """How much brighter the lesion is at US-1, in dB: it turns into scar as it responds."""
-    return float(7.0 * ndtr(z_response))
+def _standardised(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Mean 0 and standard deviation 1 under weights; all 0 where nothing varies."""
+    centred = values - np.average(values, weights=weights)
+    spread = np.sqrt(np.average(centred**2, weights=weights))
+    return centred / spread if spread > 1e-9 else np.zeros_like(centred)
 
 
-def strata(num_patients: int) -> list[tuple[str, int]]:
-    """Focality and label of the first patients, a prefix of one endless sequence.
-
-    Each next patient comes from the stratum that lags most behind its published share, so every
-    prefix is close to proportional and every 596 patients are exact.
-    """
-    return list(islice(_stratum_sequence(), num_patients))
-
-
-def effects_as_dict(effects: Effects) -> dict[str, Any]:
-    """The effects as plain values, for `truth.json`."""
-    return asdict(effects)
+def _draw_other_receptors(rng: np.random.Generator, columns: Columns, label: int) -> Columns:
+    """PR and HER2 that agree with phenotype and ER."""
+    num = len(columns["er"])
+    is_hr = np.char.startswith(columns["phenotype"], "HR+")
+    is_drawn = np.where(rng.random(num) < PR_POSITIVE_SHARE[label], "positive", "negative")
+    pr = np.where(is_hr, np.where(columns["er"] == "negative", "positive", is_drawn), "negative")
+    low = np.where(rng.random(num) < HER2_LOW_SHARE[label], "low", "negative")
+    is_her2 = np.char.endswith(columns["phenotype"], "HER2+")
+    return {"pr": pr, "her2": np.where(is_her2, "positive", low)}
 
 
-def _stratum_sequence() -> Iterator[tuple[str, int]]:
-    """The endless sequence behind `strata`."""
-    while True:
-        made = dict.fromkeys(STRATA, 0)
-        for position in range(1, BLOCK + 1):
-            open_strata = [s for s, quota in STRATA.items() if made[s] < quota]
-            lag = {s: position * STRATA[s] - BLOCK * made[s] for s in open_strata}
-            chosen = max(open_strata, key=lag.__getitem__)
-            made[chosen] += 1
-            yield chosen
-
-
-def _draw_clinical(rng: np.random.Generator, num: int) -> Columns:
-    """All clinical variables, each (patients,)."""
-    columns = _draw_receptors(rng, num)
-    columns |= _draw_treatment(rng, columns["phenotype"])
-    columns |= _draw_body(rng, num)
-    columns |= _draw_extent(rng, num)
-    return columns
-
-
-def _draw_receptors(rng: np.random.Generator, num: int) -> Columns:
-    """Phenotype, then receptors that agree with it, then Ki-67."""
-    phenotype = _pick(rng, PHENOTYPE, num)
-    is_hr = np.char.startswith(phenotype, "HR+")
-    er = np.where(is_hr, _pick(rng, ER_IN_HR_POSITIVE, num), "negative")
-    pr_drawn = np.where(rng.random(num) < PR_POSITIVE_SHARE, "positive", "negative")
-    pr = np.where(is_hr & (er == "negative"), "positive", np.where(is_hr, pr_drawn, "negative"))
-    low_share = np.array([HER2_LOW_SHARE.get(level, 0.0) for level in phenotype])
-    her2 = np.where(rng.random(num) < low_share, "low", "negative")
-    her2 = np.where(np.char.endswith(phenotype, "HER2+"), "positive", her2)
-    mean = np.array([KI67_MEAN[level] for level in phenotype]) / 100
-    ki67 = rng.beta(mean * KI67_CONCENTRATION, (1 - mean) * KI67_CONCENTRATION)
-    ki67 = np.clip(np.round(100 * ki67), 1, 98)
-    return {"phenotype": phenotype, "er": er, "pr": pr, "her2": her2, "ki67_percent": ki67}
-
-
-def _draw_treatment(rng: np.random.Generator, phenotype: npt.NDArray[Any]) -> Columns:
-    """Anti-HER2 drugs only in HER2-positive patients, rarely withheld."""
-    num = len(phenotype)
-    gets_anti = np.char.endswith(phenotype, "HER2+") & (rng.random(num) < ANTI_HER2_SHARE)
-    return {"regimen": np.where(gets_anti, "anti-HER2", _pick(rng, OTHER_REGIMEN, num))}
-
-
-def _draw_body(rng: np.random.Generator, num: int) -> Columns:
+def _draw_body(rng: np.random.Generator, num: int, label: int) -> Columns:
     """Age, body mass index, and menopause that follows age."""
-    age = np.round(np.clip(rng.normal(53.0, 9.2, num), 24, 84))
-    bmi = np.round(np.clip(rng.normal(24.9, 3.4, num), 16, 42), 1)
+    age = np.round(np.clip(rng.normal(*AGE_YEARS[label], num), 24, 84))
+    bmi = np.round(np.clip(rng.normal(*BMI[label], num), 16, 42), 1)
     is_post = rng.random(num) < expit((age - 47.8) / 1.8)
     return {"age_years": age, "bmi": bmi, "menopause": np.where(is_post, "post", "pre")}
 
 
-def _draw_extent(rng: np.random.Generator, num: int) -> Columns:
+def _draw_extent(rng: np.random.Generator, num: int, label: int) -> Columns:
     """Size, T stage that follows it (T4 at any size), nodes, stage, BI-RADS."""
-    mean, sd = SIZE_MM
-    size = np.round(np.clip(rng.gamma((mean / sd) ** 2, sd**2 / mean, num), 8, 75))
+    low, high = SIZE_LAW.cdf(SIZE_RANGE_MM)
+    diameter = SIZE_LAW.ppf(low + (high - low) * rng.random(num))
+    size = np.round(diameter)
     t_stage = np.select([size <= 20, size <= 50], ["T1", "T2"], "T3")
-    t_stage = np.where(rng.random(num) < 11 / 596, "T4", t_stage)
-    nodes = np.where(rng.random(num) < 560 / 596, "positive", "negative")
-    has_many_nodes = (nodes == "positive") & (rng.random(num) < 0.145)
+    t_stage = np.where(rng.random(num) < T4_SHARE, "T4", t_stage)
+    nodes = np.where(rng.random(num) < NODE_POSITIVE_SHARE[label], "positive", "negative")
     is_large = (t_stage == "T4") | ((t_stage == "T3") & (nodes == "positive"))
+    has_many_nodes = (nodes == "positive") & (rng.random(num) < _many_nodes_share(label))
+    levels = list(BI_RADS)
+    edges = np.cumsum([BI_RADS[level][label] for level in levels]) / NUM_BY_LABEL[label]
     return {
         "size_mm": size,
+        "diameter_mm": diameter,
         "t_stage": t_stage,
         "nodes": nodes,
         "stage": np.where(is_large | has_many_nodes, "III", "I-II"),
-        "bi_rads": _pick(rng, BI_RADS, num),
+        "bi_rads": np.array(levels)[np.searchsorted(edges, rng.random(num), side="right")],
     }
 
 
-def _pick(rng: np.random.Generator, counts: Mapping[str, int], num: int) -> npt.NDArray[Any]:
-    """Levels drawn in proportion to counts, (patients,)."""
-    edges = np.cumsum(list(counts.values())) / sum(counts.values())
-    return np.array(list(counts))[np.searchsorted(edges, rng.random(num), side="right")]
+def _many_nodes_share(label: int) -> float:
+    """Of node-positive patients, the share with N2 or N3, so that stage III is as in Table 1."""
+    positive = NODE_POSITIVE_SHARE[label]
+    is_large = T4_SHARE + (1 - T4_SHARE) * LARGE_SHARE * positive
+    small_positive = positive * (1 - T4_SHARE) * (1 - LARGE_SHARE)
+    return (STAGE_III_SHARE[label] - is_large) / small_positive

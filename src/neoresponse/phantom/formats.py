@@ -65,7 +65,7 @@ MACHINES = (
         is_colour=True,
         ink=(250, 210, 90),
         field_mm=46.0,
-        gain_db=1.5,
+        gain_db=2.5,
     ),
     Machine(
         name="machine C",
@@ -75,7 +75,7 @@ MACHINES = (
         is_colour=False,
         ink=(180, 180, 180),
         field_mm=50.0,
-        gain_db=-1.5,
+        gain_db=-2.5,
     ),
 )
 """Three layouts, as the three machines of Guo 2024."""
@@ -179,13 +179,14 @@ def write_ultrasound_outline(path: Path, outline: FloatArray) -> None:
     path.write_bytes(roi.tobytes())
 
 
-def write_slide(path: Path, pixels: Pixels, *, mpp: float) -> None:
+def write_slide(path: Path, pixels: Pixels, *, mpp: float, quality: int = JPEG_QUALITY) -> None:
     """Write a slide as a pyramid of JPEG tiles, each level half as wide as the one before.
 
     Args:
         path: the TIFF file.
-        pixels: RGB, (side, side, 3).
+        pixels: RGB, (height, width, 3).
         mpp: micrometres per pixel.
+        quality: of the JPEG, up to 100.
     """
     level, level_mpp, number = Image.fromarray(pixels), mpp, 0
     side = 256 if pixels.shape[0] >= 512 else 64
@@ -196,7 +197,7 @@ def write_slide(path: Path, pixels: Pixels, *, mpp: float) -> None:
                 photometric="rgb",
                 tile=(side, side),
                 compression="jpeg",
-                compressionargs={"level": JPEG_QUALITY},
+                compressionargs={"level": quality},
                 resolution=(1e4 / level_mpp, 1e4 / level_mpp),
                 resolutionunit="CENTIMETER",
                 subfiletype=min(number, 1),

@@ -14,7 +14,7 @@ import neoresponse
 from neoresponse.config import CLINICAL_FLOOR
 from neoresponse.durable import new_folder, write_bytes, write_text
 from neoresponse.errors import RunError
-from neoresponse.evaluation.evaluate import BOTH_TESTS, TRAIN, test_cohorts
+from neoresponse.evaluation.groups import BOTH_TESTS, TRAIN, test_cohorts
 from neoresponse.report import figures, tables
 from neoresponse.report.pictures import inline_picture, inline_svg
 from neoresponse.report.sources import Content, Study, read_study

@@ -58,6 +58,7 @@ def csv_tables(study: Study) -> dict[str, str]:
         "split.csv": list(_split_rows(study)),
         "metrics.csv": list(_metric_rows(study)),
         "comparisons.csv": list(_comparison_rows(study)),
+        "limits.csv": list(_limit_rows(study)),
         "roc.csv": list(_roc_rows(study)),
     }
     return {
@@ -127,6 +128,17 @@ def _comparison_rows(study: Study) -> Iterable[Row]:
             "num_patients": comparison["difference"]["num_patients"],
             **_spread("difference", comparison["difference"]),
             "p_value": comparison["p_value"],
+        }
+
+
+def _limit_rows(study: Study) -> Iterable[Row]:
+    """One row per run and test cohort of a phantom: what was reached, and the best possible."""
+    for limit in study.metrics.get("limits", ()) if study.metrics else ():
+        yield {
+            **{name: limit[name] for name in ("cohort", "run", "inputs", "num_patients")},
+            **_spread("reached", limit["reached"]),
+            **_spread("best", limit["best"]),
+            **_spread("gap", limit["gap"]),
         }
 
 

@@ -1,0 +1,93 @@
+"""A training of the study's size on made-up pixels: what the loop needs, without any files."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from neoresponse.config import AugmentSettings, RunSettings
+from neoresponse.data.augment import Samples, draw_samples
+from neoresponse.data.dataset import Dataset, Standardisation
+from neoresponse.models.build import build_model
+from neoresponse.models.se_crosst import SECrossT
+from neoresponse.preprocess.clinical import ClinicalEncoder
+from neoresponse.preprocess.store import Store
+from neoresponse.training.arrange import choose_precision
+from neoresponse.training.fit import Fitted
+
+INPUTS = ("biopsy", "us_0", "us_1")
+NUM_TRAINING, NUM_PCR, NUM_VALIDATION = 391, 105, 49
+
+
+def start(
+    settings: RunSettings, device: torch.device, *, num_samples: int
+) -> tuple[SECrossT, Fitted]:
+    """A network with drawn weights, and what it is trained on."""
+    torch.manual_seed(settings.seed)
+    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
+    return network, made_up(settings, device, num_samples=num_samples)
+
+
+def made_up(settings: RunSettings, device: torch.device, *, num_samples: int) -> Fitted:
+    """As many patients as the study had, their random pixels on the device, and their samples."""
+    num = NUM_TRAINING + NUM_VALIDATION
+    side, patches = settings.prepare.image_px, settings.prepare.num_patches
+    shapes = {"biopsy": (num, patches, 3, side, side), "us_0": (num, side, side)}
+    shapes["us_1"] = shapes["us_0"]
+    resident = {
+        name: torch.randint(256, shape, dtype=torch.uint8, device=device)
+        for name, shape in shapes.items()
+    }
+    label = [1] * NUM_PCR + [0] * (NUM_TRAINING - NUM_PCR) + [1] * 13 + [0] * 36
+    store = made_up_store(settings, label)
+    standardisation = Standardisation(
+        mean={name: (0.5,) for name in INPUTS}, deviation={name: (0.3,) for name in INPUTS}
+    )
+    dataset = Dataset(
+        store=store,
+        arrays={},
+        resident=resident,
+        standardisation=standardisation,
+        clinical=torch.randn(num, 4, device=device),
+        is_known=torch.ones(num, 4, dtype=torch.bool, device=device),
+        inputs=INPUTS,
+        device=device,
+    )
+    ids = [patient.patient_id for patient in store.patients[:NUM_TRAINING]]
+    rows = range(NUM_TRAINING)
+    samples = draw_samples(ids, rows, label[:NUM_TRAINING], AugmentSettings(), seed=1)
+    validation = tuple(range(NUM_TRAINING, num))
+    return Fitted(
+        ClinicalEncoder(levels={}, numbers={}),
+        standardisation,
+        dataset,
+        first(samples, num_samples),
+        validation_rows=validation,
+        precision=choose_precision(settings.train.precision, device),
+    )
+
+
+def made_up_store(settings: RunSettings, label: list[int]) -> Store:
+    """What a prepared store says of its patients; it has no files."""
+    patients = [
+        {
+            "patient_id": f"P{row:03d}",
+            "label": outcome,
+            "is_multifocal": False,
+            "clinical": {},
+            "available": list(INPUTS),
+            "machine": None,
+            "centre": None,
+        }
+        for row, outcome in enumerate(label)
+    ]
+    content = {"patients": patients, "settings": settings.prepare.model_dump(mode="json")}
+    return Store(folder=Path(), manifest=content)
+
+
+def first(samples: Samples, num: int) -> Samples:
+    """The first samples alone."""
+    columns = {
+        field.name: getattr(samples, field.name)[:num] for field in dataclasses.fields(samples)
+    }
+    return Samples(**columns)
