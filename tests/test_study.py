@@ -101,7 +101,7 @@ def test_a_study_killed_at_a_rename_goes_on_and_ends_the_same(
     [
         ({"evaluate": {"confidence": 0.9}}, ["evaluate", "report"]),
         ({"explain": {"num_patients": 3}}, ["explain se_crosst", "report"]),
-        ({"train": {"epochs": 3}}, [*TRAINING, "report"]),
+        ({"train": {"learning_rate": 2e-3}}, [*TRAINING, "report"]),
         ({"train": {"augment": {"num_variants": 2}}}, ["split", *TRAINING, "report"]),
         ({"evaluate": {"threshold": "half"}}, [*TRAINING, "report"]),
     ],
@@ -114,6 +114,24 @@ def test_a_changed_setting_redoes_just_what_depends_on_it(
     lines = []
     run_study(changed, folder, say=lines.append)
     assert [line.partition(":")[0] for line in lines if ": wrote " in line] == redone
+    whole = tmp_path / "whole"
+    run_study(changed, whole)
+    assert hashes(folder) == hashes(whole)
+
+
+def test_more_epochs_train_on_and_equal_a_study_made_from_nothing(done, settings, tmp_path):
+    """The epoch that is kept may be the old one; predictions, and what reads them, then stay."""
+    folder = shutil.copytree(done[0], tmp_path / "study")
+    changed = StudySettings.model_validate(merge(settings.model_dump(), {"train": {"epochs": 3}}))
+    lines = []
+    run_study(changed, folder, say=lines.append)
+    run_files = ("predictions.csv", "predictions.json", "clinical_floor.csv")
+    old, new = (
+        [sha256_of(study / "runs" / "se_crosst" / name) for name in run_files]
+        for study in (done[0], folder)
+    )
+    assert "train se_crosst: wrote runs/se_crosst" in lines
+    assert ("evaluate: kept evaluation" in lines) is (old == new)
     whole = tmp_path / "whole"
     run_study(changed, whole)
     assert hashes(folder) == hashes(whole)
