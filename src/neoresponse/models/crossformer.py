@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from neoresponse.models.attention import Attention
 from neoresponse.models.backbone import NUM_STAGES, Backbone
+from neoresponse.models.convolution import apply_convolution
 from neoresponse.models.linear import apply_linear, draw_weights
 from neoresponse.models.se import Excite, excite_together
 
@@ -168,7 +169,8 @@ class CrossScaleConvs(nn.ModuleList):
     ) -> Float[Tensor, "batch new_height new_width new_channels"]:
         """Concatenate what all kernels see, smallest first; the output is channels-last."""
         # (B, C, H, W) -> (B, H, W, C)
-        return torch.cat([conv(images) for conv in self], dim=1).permute(0, 2, 3, 1)
+        maps = [apply_convolution(cast(nn.Conv2d, conv), images) for conv in self]
+        return torch.cat(maps, dim=1).permute(0, 2, 3, 1)
 
 
 class PatchEmbedding(nn.Module):

@@ -32,7 +32,7 @@ def apply_linear(
     On a processor without gradients, oneDNN's own kernel is a tenth faster than what torch takes
     for float32, and does the GELU while the result is still at hand.
     """
-    if _KERNEL is not None and _is_plain(layer) and _is_inference(layer, tokens):
+    if _KERNEL is not None and is_plain(layer, nn.Linear) and _is_inference(layer, tokens):
         out: Tensor = _KERNEL(tokens, layer.weight, layer.bias, then, [], "none")
         return out
     out = layer(tokens)
@@ -46,21 +46,21 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def has_bfloat16() -> bool:
-    """Whether the processor has instructions for bfloat16; else it takes many times as long."""
-    is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return is_supported is not None and bool(is_supported())
-
-
-def _is_plain(layer: nn.Linear) -> bool:
-    """Whether the layer does no more than its kernel: no subclass, nobody listens."""
+def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a layer does no more than its kernel: just of this kind, and nobody listens."""
     listeners = (
         layer._forward_hooks,
         layer._forward_pre_hooks,
         every_module._global_forward_hooks,
         every_module._global_forward_pre_hooks,
     )
-    return type(layer) is nn.Linear and not any(listeners)
+    return type(layer) is kind and not any(listeners)
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16; else it takes many times as long."""
+    is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return is_supported is not None and bool(is_supported())
 
 
 def _is_inference(layer: nn.Linear, tokens: Tensor) -> bool:
