@@ -1,10 +1,17 @@
 """A cohort in tables: who the patients are, whether parts are alike, what goes with pCR.
 
 `table_of_file` and `table_of_cohort` read patients into a `CohortTable`; `describe_by_outcome` is
-Table 1, `describe_by_part` the balance of a split, `regress` Table 2, `landscape` the data of a
-picture of everybody. A `Grid` shows a table as text, CSV, Markdown or HTML.
+Table 1, `describe_by_part` the balance of a split, `regress` Table 2, `added_value` what columns
+add to a model, `landscape` the data of a picture of everybody. A `Grid` shows a table as text, CSV,
+Markdown or HTML.
 """
 
+from neoresponse.evaluation.cohort_tables.added_value import (
+    AddedValue,
+    added_value,
+    leave_pair_out,
+    mean_of_pairs,
+)
 from neoresponse.evaluation.cohort_tables.describe import (
     GroupTable,
     describe_by_outcome,
@@ -35,6 +42,7 @@ from neoresponse.evaluation.cohort_tables.regress_grid import grids_of_regressio
 from neoresponse.evaluation.cohort_tables.variables import CohortTable, Variable, levels, number
 
 __all__ = [
+    "AddedValue",
     "CohortTable",
     "Columns",
     "Grid",
@@ -43,6 +51,7 @@ __all__ = [
     "Plan",
     "RegressionTable",
     "Variable",
+    "added_value",
     "as_csv",
     "as_html",
     "as_markdown",
@@ -54,7 +63,9 @@ __all__ = [
     "grids_of_regression",
     "landscape",
     "landscape_csv",
+    "leave_pair_out",
     "levels",
+    "mean_of_pairs",
     "number",
     "regress",
     "table_of_cohort",
