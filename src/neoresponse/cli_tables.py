@@ -148,6 +148,8 @@ def _read_patients(source: Path, given: Mapping[str, Any]) -> "CohortTable":
 
     split, probability = given["split"], given.get("probability")
     if source.is_dir():
+        if given["label"] or given["kinds"]:
+            raise click.UsageError("--label, --kind: expected none, cohort.toml says it.")
         table = table_of_cohort(
             source,
             split=Path(split) if split else None,

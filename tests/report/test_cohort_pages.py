@@ -111,6 +111,12 @@ def test_a_table_needs_its_outcome_named(path):
     assert "--label: expected the column with the outcome" in result.output
 
 
+def test_a_cohort_folder_needs_no_outcome_named(phantom):
+    result = call("describe", phantom / "cohort", "--label", "pcr")
+    assert result.exit_code == 2
+    assert "expected none, cohort.toml says it" in result.output
+
+
 def test_a_pair_needs_its_equal_sign(path):
     result = call("regress", path, *OPTIONS, "--reference", "kind")
     assert result.exit_code == 2

@@ -4,7 +4,7 @@ In: a `CohortTable`. Out: a `RegressionTable`. The rules stand in docs/explanati
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ P_LIMIT = 0.05
 MIN_EVENTS_PER_VARIABLE = 10.0
 LEAST_SD, MOST_SD = 0.1, 1000.0
 """Of a number; outside these limits its odds ratio is per standard deviation, not per unit."""
+MAX_LOG_ODDS = 300.0
 PLAIN, FIRTH = "maximum likelihood", "Firth's penalty"
 ALIASED = "not estimable: follows from the variables above"
 
@@ -299,7 +300,8 @@ def _block(variable: Variable, is_used: Mask, reference: str | None) -> _Block:
     values = variable.values[is_used]
     if not variable.levels:
         per = _step(variable)
-        return _Block(variable.name, (_Column("", values / per),), per=per)
+        # Centred, so that a large offset costs no digits; odds ratios do not depend on it.
+        return _Block(variable.name, (_Column("", (values - values.mean()) / per),), per=per)
     counts = np.bincount(values.astype(np.int64), minlength=len(variable.levels))
     left_out = variable.levels.index(reference) if reference else int(np.argmax(counts))
     if not counts[left_out]:
@@ -342,10 +344,19 @@ def _effects(block: _Block, label: IntArray, terms: Sequence[Term | None]) -> tu
             nothing = Estimate(None, None, None, len(label), "none", note=ALIASED)
             effects.append(Effect(column.level, *size, nothing, nothing, None, None))
             continue
-        ratios = odds_ratio_of(term.wald), odds_ratio_of(term.profile)
+        ratios = _odds_ratio(term.wald), _odds_ratio(term.profile)
         p_values = term.p_wald, term.p_profile
         effects.append(Effect(column.level, *size, *ratios, *p_values, per=block.per))
     return tuple(effects)
+
+
+def _odds_ratio(coefficient: Estimate) -> Estimate:
+    """The odds ratio of a coefficient; an end too far away for a number is no end."""
+    low, high = (
+        None if end is None or abs(end) > MAX_LOG_ODDS else end
+        for end in (coefficient.low, coefficient.high)
+    )
+    return odds_ratio_of(replace(coefficient, low=low, high=high))
 
 
 def _is_below(test: Significance, limit: float) -> bool:
