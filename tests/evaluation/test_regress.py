@@ -18,7 +18,7 @@ from neoresponse.evaluation.cohort_tables import (
     regress,
     table_of_file,
 )
-from neoresponse.evaluation.cohort_tables.regress import ALIASED, FIRTH, PLAIN
+from neoresponse.evaluation.cohort_tables.model import ALIASED, FIRTH, PLAIN
 from neoresponse.stats import firth_model
 
 REFERENCES = {"ER": "Positive", "PR": "Positive", "HER2": "Negative", "phenotype": "HR+/HER2-"}
@@ -208,7 +208,25 @@ def test_a_variable_that_does_not_vary_is_left_out_and_said():
     table = cohort()
     still = levels("still", ["a"] * 120)
     found = regress(replace(table, variables=(*table.variables, still)))
-    assert "still: left out, it does not vary among these patients." in found.notes
+    assert any(note.startswith("still: left out, one outcome alone") for note in found.notes)
+
+
+def test_a_variable_that_is_the_outcome_in_other_words_is_named_and_kept_out():
+    table = cohort()
+    leak = levels("rcb", ["0" if label else "I" for label in table.label])
+    found = regress(replace(table, variables=(*table.variables, leak)))
+    assert any(note.startswith("rcb: tells the outcome of every patient") for note in found.notes)
+    assert "rcb" in found.selected
+    assert "rcb" not in [one.name for one in found.multivariable.variables]
+
+
+def test_an_imperfect_variable_is_not_called_the_outcome():
+    table = cohort()
+    words = ["0" if label else "I" for label in table.label]
+    words[1] = "0"  # a training patient
+    found = regress(replace(table, variables=(*table.variables, levels("rcb", words))))
+    assert not any("tells the outcome" in note for note in found.notes)
+    assert "rcb" in [one.name for one in found.multivariable.variables]
 
 
 def test_a_number_of_tiny_spread_is_given_per_standard_deviation():

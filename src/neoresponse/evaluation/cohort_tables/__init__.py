@@ -26,18 +26,14 @@ from neoresponse.evaluation.cohort_tables.grid import (
     as_text,
 )
 from neoresponse.evaluation.cohort_tables.landscape import Landscape, landscape, landscape_csv
+from neoresponse.evaluation.cohort_tables.model import Plan, fit_model
 from neoresponse.evaluation.cohort_tables.read import (
     Columns,
     table_of_cohort,
     table_of_file,
     variables_of_patients,
 )
-from neoresponse.evaluation.cohort_tables.regress import (
-    Plan,
-    RegressionTable,
-    fit_model,
-    regress,
-)
+from neoresponse.evaluation.cohort_tables.regress import RegressionTable, regress
 from neoresponse.evaluation.cohort_tables.regress_grid import grids_of_regression
 from neoresponse.evaluation.cohort_tables.variables import CohortTable, Variable, levels, number
 

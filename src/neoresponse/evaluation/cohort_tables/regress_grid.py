@@ -8,13 +8,13 @@ from neoresponse.evaluation.cohort_tables.grid import (
     p_text,
     percent_text,
 )
-from neoresponse.evaluation.cohort_tables.regress import (
+from neoresponse.evaluation.cohort_tables.model import (
     FIRTH,
     Effect,
     FittedModel,
-    RegressionTable,
     VariableEffects,
 )
+from neoresponse.evaluation.cohort_tables.regress import RegressionTable
 
 HEADER = (
     *("variable", "pCR / n", "OR (95% CI, Wald)", "profile 95% CI", "P", "P (variable)"),
