@@ -57,6 +57,16 @@ def test_columns_that_name_patients_are_left_out_and_said(path):
     assert any("id (no two patients share a value)" in note for note in table.notes)
 
 
+def test_a_name_that_stands_twice_is_asked_about_and_not_shown(tmp_path):
+    file = tmp_path / "t.csv"
+    names = ["Ann", "Bea", "Cleo", "Dora", "Eva", "Fay", "Gia", "Ann"]
+    file.write_text("y,name,x\n" + "".join(f"{n % 2},{w},{n % 3}\n" for n, w in enumerate(names)))
+    table = table_of_file(file, Columns("y"))
+    assert list(by_name(table)) == ["x"]
+    expected = "name (7 different values in 8 rows: does a patient stand there twice?)"
+    assert any(expected in note for note in table.notes)
+
+
 def test_fractions_are_numbers_and_codes_are_levels(path):
     found = by_name(table_of_file(path, COLUMNS))
     assert (found["age"].levels, found["grade"].levels) == ((), ("1", "2", "3"))
@@ -119,6 +129,13 @@ def test_words_are_no_numbers(path):
     columns = Columns("outcome", pcr="pCR", kinds={"er": "number"})
     with pytest.raises(TableError, match="column 'er': expected numbers, got 4 other values"):
         table_of_file(path, columns)
+
+
+def test_decimal_commas_are_not_taken_for_words(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("y;x\n1;30,5\n0;41\n1;28,25\n")
+    with pytest.raises(TableError, match="column 'x': expected numbers with a decimal point"):
+        table_of_file(file, Columns("y"))
 
 
 def test_an_unknown_kind_is_refused(path):

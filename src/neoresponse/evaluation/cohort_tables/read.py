@@ -39,6 +39,8 @@ MAX_NUMBER_LEVELS = 5
 """A column of whole numbers with at most so many different ones holds codes, such as grades."""
 MAX_LEVELS = 20
 """A column of words with more different ones is left out: free text, dates or names."""
+NAME_SHARE = 0.8
+"""Of known words that are different, from which a column names patients."""
 MAX_SHOWN = 10
 
 Kind = Literal["number", "levels"]
@@ -94,9 +96,11 @@ def table_of_file(path: Path, columns: Columns) -> CohortTable:
     asked += [*columns.variables, *columns.kinds]
     absent = sorted({name for name in asked if name is not None and name not in cells.columns})
     if absent:
+        num_more = len(cells.columns) - MAX_SHOWN
+        more = f" and {num_more} more" if num_more > 0 else ""
         raise TableError(
-            f"{path}: expected columns {absent}, got {list(cells.columns)[:MAX_SHOWN]} and "
-            f"{max(0, len(cells.columns) - MAX_SHOWN)} more. Name columns of the table."
+            f"{path}: expected columns {absent}, got {list(cells.columns)[:MAX_SHOWN]}{more}. "
+            "Name columns of the table."
         )
     outcome = _outcome(path, cells[columns.label].tolist(), columns)
     used = cells[[one is not None for one in outcome]]
@@ -244,6 +248,7 @@ def _variables(
     found, left_out = [], []
     for name in columns.variables or others:
         texts = _texts(cells, name)
+        _refuse_decimal_commas(path, name, texts)
         kind = columns.kinds.get(name) or _kind(texts)
         why = _unfit(texts, kind)
         if why and name not in (*columns.variables, *columns.kinds):
@@ -258,6 +263,17 @@ def _variables(
 def _texts(cells: pd.DataFrame, name: str) -> list[str | None]:
     """Cells of a column, None where missing."""
     return [None if cell in MISSING else str(cell) for cell in cells[name]]
+
+
+def _refuse_decimal_commas(path: Path, name: str, texts: Sequence[str | None]) -> None:
+    """Numbers written 30,5 would otherwise pass as words."""
+    known = [text for text in texts if text is not None]
+    is_written_so = all(_is_number(text.replace(",", ".", 1)) for text in known)
+    if is_written_so and not all(_is_number(text) for text in known):
+        raise TableError(
+            f"{path}, column {name!r}: expected numbers with a decimal point, got decimal commas. "
+            "Export the table with points, or describe it in a cohort.toml."
+        )
 
 
 def _kind(texts: Sequence[str | None]) -> Kind:
@@ -281,6 +297,8 @@ def _unfit(texts: Sequence[str | None], kind: Kind) -> str:
     is_whole = all(text.isdecimal() for text in known)
     if num == len(known) and (kind == "levels" or (is_whole and num > MAX_LEVELS)):
         return "no two patients share a value"
+    if kind == "levels" and num > NAME_SHARE * len(known) and num > 2:
+        return f"{num} different values in {len(known)} rows: does a patient stand there twice?"
     return f"{num} different values" if kind == "levels" and num > MAX_LEVELS else ""
 
 
