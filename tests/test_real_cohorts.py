@@ -9,6 +9,7 @@ import pytest
 
 from neoresponse.stats import auc
 
+pytestmark = pytest.mark.slow  # half a minute for all examples together
 SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "real_cohorts.py"
 NUMBER = re.compile(r"-?\d+\.\d+")
 
