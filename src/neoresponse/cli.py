@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from neoresponse import __version__
-from neoresponse.cli_tables import audit, plan
+from neoresponse.cli_tables import audit, describe, plan, regress
 from neoresponse.console import (
     clear,
     has_grave_findings,
@@ -377,6 +377,8 @@ def demo(out: Path, force: bool) -> None:
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 
+main.add_command(describe)
+main.add_command(regress)
 main.add_command(audit)
 main.add_command(plan)
 

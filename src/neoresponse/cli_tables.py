@@ -1,12 +1,16 @@
-"""Verbs that need no cohort: a table of results, or a few numbers."""
+"""Verbs that need no images: a table of results, a table of patients, or a few numbers."""
 
 import json as json_module
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from neoresponse.evaluation.cohort_tables import CohortTable
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -46,3 +50,130 @@ def plan(**given: Any) -> None:  # noqa: ANN401 (click names the options above)
     found = plan_study(given["num_patients"], prevalence=given["prevalence"], assumptions=expected)
     as_json = given["as_json"]
     click.echo(json_module.dumps(asdict(found), indent=1) if as_json else plan_as_text(found))
+
+
+_label = click.option("--label", metavar="COLUMN", help="Of a table: the outcome.")
+_pcr = click.option("--pcr", default="1", show_default=True, help="Its value for pCR.")
+_split = click.option("--split", metavar="FOLDER|COLUMN", help="Who is trained on.")
+_column = click.option("--column", "columns", multiple=True, help="Only this one; may repeat.")
+_kind = click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    metavar="COLUMN=levels|number",
+    help="How to read a column; may repeat.",
+)
+_force = click.option("--force", is_flag=True, help="Replace what is there.")
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False)
+@_label
+@_pcr
+@_split
+@_column
+@_kind
+@click.option("--probability", metavar="FILE|COLUMN", help="Sorts the landscape.")
+@_json
+@_force
+def describe(source: Path, out: Path | None, as_json: bool, force: bool, **given: Any) -> None:  # noqa: ANN401 (click names the options above)
+    """Describe the patients of SOURCE, a cohort folder or a table (CSV, XLSX).
+
+    Prints them by outcome (Table 1) and, with --split, by part of the split. With OUT writes both
+    as HTML, CSV, Markdown and JSON, and the landscape of all patients as CSV and SVG.
+    """
+    from neoresponse.durable import new_folder
+    from neoresponse.evaluation.cohort_tables import (
+        as_text,
+        describe_by_outcome,
+        describe_by_part,
+        grid_of_groups,
+        landscape,
+    )
+    from neoresponse.report.cohort_pages import write_description
+
+    table = _read_patients(source, given)
+    found = {"outcome": describe_by_outcome(table)}
+    if table.part:
+        found["parts"] = describe_by_part(table)
+    if out is not None:
+        with new_folder(out, mark="describe.json", force=force) as part:
+            write_description(part, found, landscape(table))
+    content = {name: asdict(one) for name, one in found.items()}
+    texts = [as_text(grid_of_groups(one)) for one in found.values()]
+    click.echo(json_module.dumps(content, indent=1) if as_json else "\n\n".join(texts))
+    if out is not None:
+        click.echo(f"Wrote {out}", err=as_json)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False)
+@_label
+@_pcr
+@_split
+@_column
+@_kind
+@click.option("--reference", multiple=True, metavar="COLUMN=LEVEL", help="To compare with.")
+@click.option("--p-limit", type=float, default=0.05, show_default=True, help="To be chosen.")
+@_json
+@_force
+def regress(source: Path, out: Path | None, as_json: bool, force: bool, **given: Any) -> None:  # noqa: ANN401 (click names the options above)
+    """Find what goes with pCR in SOURCE, a cohort folder or a table (CSV, XLSX).
+
+    Logistic regression of each variable alone, then of those with a P below the limit together
+    (Table 2). With --split, on its training patients alone.
+    """
+    from neoresponse.durable import new_folder
+    from neoresponse.evaluation.cohort_tables import Plan, as_text, grids_of_regression
+    from neoresponse.evaluation.cohort_tables import regress as regress_table
+    from neoresponse.report.cohort_pages import write_regression
+
+    chosen = Plan(given["p_limit"], _pairs("--reference", given["reference"]))
+    found = regress_table(_read_patients(source, given), chosen)
+    if out is not None:
+        with new_folder(out, mark="regress.json", force=force) as part:
+            write_regression(part, found)
+    texts = [as_text(grid) for grid in grids_of_regression(found)]
+    click.echo(json_module.dumps(asdict(found), indent=1) if as_json else "\n\n".join(texts))
+    if out is not None:
+        click.echo(f"Wrote {out}", err=as_json)
+
+
+def _read_patients(source: Path, given: Mapping[str, Any]) -> "CohortTable":
+    """Patients of a cohort folder, or of a table."""
+    from neoresponse.console import track
+    from neoresponse.evaluation.cohort_tables import Columns, table_of_cohort, table_of_file
+
+    split, probability = given["split"], given.get("probability")
+    if source.is_dir():
+        if given["label"] or given["kinds"]:
+            raise click.UsageError("--label, --kind: expected none, cohort.toml says it.")
+        table = table_of_cohort(
+            source,
+            split=Path(split) if split else None,
+            predictions=Path(probability) if probability else None,
+            track=track,
+        )
+        return table.only(given["columns"]) if given["columns"] else table
+    if not given["label"]:
+        raise click.UsageError("--label: expected the column with the outcome of a table.")
+    columns = Columns(
+        label=given["label"],
+        pcr=given["pcr"],
+        part=split,
+        variables=given["columns"],
+        probability=probability,
+        kinds=_pairs("--kind", given["kinds"]),
+    )
+    return table_of_file(source, columns)
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE texts; the last `=` divides."""
+    wrong = [text for text in texts if "=" not in text]
+    if wrong:
+        raise click.UsageError(f"{option}: expected COLUMN=VALUE, got {wrong[0]!r}.")
+    pairs = [text.rpartition("=") for text in texts]
+    return {name: value for name, _, value in pairs}
