@@ -96,7 +96,8 @@ def _evaluate_runs(
     """Run folders or predictions files -> metrics.json."""
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
-    from neoresponse.evaluation.evaluate import evaluate_files, write_metrics
+    from neoresponse.evaluation.evaluate import evaluate_files
+    from neoresponse.evaluation.metrics_file import write_metrics
 
     files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
     named = {p.parent.name if p.stem == "predictions" else p.stem: p for p in files}

@@ -328,10 +328,10 @@ class StudySettings(RunSettings):
     @model_validator(mode="after")
     def _runs_are_valid(self) -> Self:
         for name in self.runs:
-            if not name.replace("_", "").replace("-", "").isalnum() or name == CLINICAL_FLOOR:
+            if not name.replace("_", "").replace("-", "").isalnum() or name in FLOORS:
                 raise ValueError(
-                    f"runs: a name is made of letters, digits, - and _ and is not "
-                    f"{CLINICAL_FLOOR!r}, got {name!r}"
+                    f"runs: a name is made of letters, digits, - and _ and is none of "
+                    f"{FLOORS}, got {name!r}"
                 )
             self.run(name)
         return self
@@ -348,6 +348,9 @@ class StudySettings(RunSettings):
 
 CLINICAL_FLOOR = "clinical_floor"
 """Name of the logistic regression on the four clinical variables that stands beside every run."""
+FLOORS = (CLINICAL_FLOOR, "subtype_floor", "size_change_floor")
+"""What stands beside every run without an image: the four variables, subtype alone, and how much
+smaller the lesion became."""
 
 
 def merge(base: Section, change: Section) -> Section:

@@ -11,6 +11,7 @@ import numpy as np
 
 from neoresponse.config import EvaluateSettings
 from neoresponse.errors import ConfigError
+from neoresponse.evaluation.added_value import mcnemar
 from neoresponse.evaluation.numbers import (
     NO_PROBABILITY,
     at_threshold,
@@ -24,7 +25,7 @@ from neoresponse.evaluation.numbers import (
     no_calibration,
 )
 from neoresponse.evaluation.table import Table
-from neoresponse.stats import mcnemar_tests, net_benefit_differences, paired_delong
+from neoresponse.stats import net_benefit_differences, paired_delong
 from neoresponse.types import Estimate, FloatArray, IntArray
 
 SCHEMA = "neoresponse.evaluation/1"
@@ -132,7 +133,7 @@ def _comparison(
         "first": names[0],
         "second": names[1],
         "auc_difference": {**asdict(found.difference), "z": found.z, "p_value": found.p_value},
-        "mcnemar": _mcnemar(label == 1, first >= cut, second >= cut) if has_cut else None,
+        "mcnemar": mcnemar(label == 1, first >= cut, second >= cut) if has_cut else None,
         "net_benefit_difference": {
             "threshold": cut,
             **asdict(
@@ -147,20 +148,6 @@ def _comparison(
         }
         if has_benefit
         else None,
-    }
-
-
-def _mcnemar(is_pcr: Any, first: Any, second: Any) -> Content:  # noqa: ANN401 (boolean arrays)
-    """Patients whom only one of the two calls right, and McNemar's test of that."""
-    only_first = int(np.sum((first == is_pcr) & (second != is_pcr)))
-    only_second = int(np.sum((second == is_pcr) & (first != is_pcr)))
-    test = mcnemar_tests(only_first, only_second)["mid-P"]
-    return {
-        "num_only_first_right": only_first,
-        "num_only_second_right": only_second,
-        "num_patients": len(is_pcr),
-        "p_value": test.p_value,
-        "method": test.method,
     }
 
 

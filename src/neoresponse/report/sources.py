@@ -15,8 +15,8 @@ from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
 from neoresponse.config import CLINICAL_FLOOR
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
-from neoresponse.evaluation.evaluate import FILE_NAME as METRICS_FILE
-from neoresponse.evaluation.evaluate import read_metrics
+from neoresponse.evaluation.metrics_file import FILE_NAME as METRICS_FILE
+from neoresponse.evaluation.metrics_file import read_metrics
 
 # The parts that write these two need torch, which a report does not; a test keeps both alike.
 RUN_SCHEMA = "neoresponse.run/1"

@@ -117,7 +117,7 @@ def calibration_error_by_chance(
         plan: number of draws, and share of them inside the range.
 
     Returns:
-        Mean over draws, and the range that holds the stated share of them.
+        Median over draws, and the range that holds the stated share of them.
 
     Source: Bröcker and Smith, Weather Forecast. 2007, 22:651-661 (consistency resampling).
     """
@@ -133,7 +133,7 @@ def calibration_error_by_chance(
     low, high = np.quantile(errors, [0.5 - plan.confidence / 2, 0.5 + plan.confidence / 2])
     method = f"{plan.num_replicates} outcomes drawn from the probabilities"
     return Estimate(
-        float(errors.mean()), float(low), float(high), values.size, method, plan.confidence
+        float(np.median(errors)), float(low), float(high), values.size, method, plan.confidence
     )
 
 
