@@ -62,6 +62,7 @@ def test_floor_and_image_together_gain_where_the_image_knows_more():
     row = compared(runs(num=300))[0]["combined"]
     assert row["difference"]["low"] > 0
     assert row["log_score"]["low"] > 0
+    assert row["beyond"]["low"] > 0
 
 
 def test_an_image_of_noise_adds_nothing_on_average():
@@ -69,6 +70,21 @@ def test_an_image_of_noise_adds_nothing_on_average():
         compared(runs(seed, gain=0.0))[0]["combined"]["log_score"]["value"] for seed in range(30)
     ]
     assert np.mean(gains) < 0.01
+
+
+def test_what_noise_says_beyond_the_floor_holds_0_as_often_as_it_should():
+    rows = [compared(noise(seed))[0]["combined"]["beyond"] for seed in range(100)]
+    assert 90 <= sum(row["low"] <= 0 <= row["high"] for row in rows) <= 99
+
+
+def noise(seed):
+    """A floor that knows something, and a net of noise."""
+    groups = runs(seed, gain=0.0)
+    rng = np.random.default_rng(seed)
+    for part in PARTS:
+        old = groups["net"][part]
+        groups["net"][part] = replace(old, probability=rng.random(len(old.label)))
+    return groups
 
 
 def test_what_is_fitted_together_never_sees_a_test_patient():

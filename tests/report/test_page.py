@@ -72,6 +72,7 @@ def added(comparison):
         yield from ends(benefit)
     if comparison["combined"]:
         yield from ends(comparison["combined"]["log_score"])
+        yield from ends(comparison["combined"]["beyond"])
 
 
 def ends(estimate):

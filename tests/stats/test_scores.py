@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from neoresponse.stats import (
     Bootstrap,
@@ -18,6 +19,7 @@ from neoresponse.stats import (
     log_score_difference,
     net_benefit_differences,
     newcombe_interval,
+    score_step,
     unpaired_delong,
 )
 
@@ -106,6 +108,31 @@ def test_a_difference_of_log_scores_is_that_of_log_losses():
 def test_a_difference_of_log_scores_says_why_it_is_missing():
     assert log_score_difference([1, 0], [0.0, 0.5], [0.5, 0.5]).note.startswith("not estimable")
     assert log_score_difference([1, 0], [0.4, 0.5], [0.4, 0.5]).note.startswith("no interval")
+
+
+def test_one_step_of_the_score_is_newtons_first_step():
+    label, truth, _ = draw(10)
+    marker = np.random.default_rng(1).normal(size=len(label))
+    found = score_step(label, truth, marker)
+    gradient = np.sum((label - truth) * marker)
+    curvature = np.sum(truth * (1 - truth) * marker**2)
+    assert found.value == pytest.approx(gradient / curvature, rel=1e-12)
+    assert found.low < found.value < found.high
+
+
+def test_one_step_is_near_the_coefficient_of_a_regression_with_an_offset():
+    rng = np.random.default_rng(2)
+    marker, offset = rng.normal(size=(2, 4000))
+    label = (rng.random(4000) < expit(offset - 1 + 0.2 * marker)).astype(int)
+    found = score_step(label, expit(offset - 1), marker)
+    assert found.low < 0.2 < found.high
+
+
+def test_a_marker_without_spread_has_no_step():
+    assert score_step([0, 1], [0.4, 0.6], [0.0, 0.0]).value is None
+    assert score_step([0, 1], [0.0, 1.0], [1.0, 2.0]).note.startswith("not estimable")
+    with pytest.raises(ValueError, match="marker: expected finite numbers"):
+        score_step([0, 1], [0.4, 0.6], [1.0])
 
 
 def test_differences_of_net_benefit_are_those_of_the_curves():

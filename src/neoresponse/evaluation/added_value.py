@@ -26,6 +26,7 @@ from neoresponse.stats import (
     nested_models_test,
     net_benefit_differences,
     paired_delong,
+    score_step,
 )
 from neoresponse.types import Estimate, FloatArray, IntArray
 
@@ -50,8 +51,19 @@ class Pair:
     second: FloatArray
 
 
-Together = Callable[[Pair], FloatArray]
-"""Log odds of floor and image -> one probability, as fitted on validation patients."""
+@dataclass(frozen=True)
+class Fitted:
+    """What was fitted on validation patients; each gives numbers of other patients.
+
+    Attributes:
+        both: probability from the log odds of floor and network.
+        alone: probability from the log odds of the floor alone.
+        rest: what the network's log odds say beyond a line in the floor's, in standard deviations.
+    """
+
+    both: Callable[[Pair], FloatArray]
+    alone: Callable[[Pair], FloatArray]
+    rest: Callable[[Pair], FloatArray]
 
 
 def comparisons(
@@ -70,7 +82,7 @@ def comparisons(
     """
     rows = []
     for run, other in _pairs(groups):
-        maps = _fit_together(groups[run], groups[other]) if other in FLOORS else None
+        fitted = _fit_together(groups[run], groups[other]) if other in FLOORS else None
         for cohort in test_cohorts(list(groups[run])):
             if cohort in groups[other]:
                 pair = _paired(groups[run][cohort], groups[other][cohort])
@@ -78,7 +90,7 @@ def comparisons(
                 rows.append(
                     {"cohort": cohort, "run": run, "against": other}
                     | _compared(pair, settings, cuts=cuts)
-                    | {"combined": _combined(pair, maps, settings) if maps else None}
+                    | {"combined": _combined(pair, fitted, settings) if fitted else None}
                 )
     return _adjusted(rows)
 
@@ -134,13 +146,29 @@ def _validation(run: Mapping[str, Group], other: Mapping[str, Group]) -> Pair | 
     return pair if pair is not None and has_both_classes(pair.label) else None
 
 
-def _fit_together(run: Mapping[str, Group], floor: Mapping[str, Group]) -> tuple[Together, ...]:
-    """Floor with image, and floor alone, fitted on validation patients; nothing where none are."""
+def _fit_together(run: Mapping[str, Group], floor: Mapping[str, Group]) -> Fitted | None:
+    """Floor with image, and floor alone, fitted on validation patients; None where none are."""
     pair = _validation(run, floor)
-    return () if pair is None else (_fit(pair, has_image=True), _fit(pair, has_image=False))
+    if pair is None:
+        return None
+    return Fitted(_fit(pair, has_image=True), _fit(pair, has_image=False), _fit_rest(pair))
 
 
-def _fit(pair: Pair, *, has_image: bool) -> Together:
+def _fit_rest(pair: Pair) -> Callable[[Pair], FloatArray]:
+    """The network's log odds less a line in the floor's, standardised."""
+
+    def line(other: Pair) -> FloatArray:
+        return np.column_stack([np.ones(len(other.label)), _columns(other, has_image=False)])
+
+    def image(other: Pair) -> FloatArray:
+        return np.asarray(_columns(other, has_image=True)[:, 1])
+
+    coefficients = np.linalg.lstsq(line(pair), image(pair))[0]
+    spread = float(np.std(image(pair) - line(pair) @ coefficients)) or 1.0
+    return lambda other: np.asarray((image(other) - line(other) @ coefficients) / spread)
+
+
+def _fit(pair: Pair, *, has_image: bool) -> Callable[[Pair], FloatArray]:
     """Logistic regression on standardised log odds, with a mild ridge."""
     columns = _columns(pair, has_image=has_image)
     centre, spread = columns.mean(axis=0), columns.std(axis=0)
@@ -203,17 +231,20 @@ def mcnemar(is_pcr: BoolArray, first: BoolArray, second: BoolArray) -> Content:
     }
 
 
-def _combined(pair: Pair | None, maps: tuple[Together, ...], settings: EvaluateSettings) -> Content:
+def _combined(pair: Pair | None, fitted: Fitted, settings: EvaluateSettings) -> Content:
     """Floor and image together against the floor alone, both as fitted on validation patients."""
     if pair is None or not len(pair.label):
         return {}
-    both, alone = (fitted(pair) for fitted in maps)
+    both, alone = fitted.both(pair), fitted.alone(pair)
     found = paired_delong(pair.label, both, alone, confidence=settings.confidence)
     score = log_score_difference(pair.label, both, alone, confidence=settings.confidence)
     return {
         "difference": asdict(found.difference),
         "p_value": found.p_value,
         "log_score": asdict(score),
+        "beyond": asdict(
+            score_step(pair.label, alone, fitted.rest(pair), confidence=settings.confidence)
+        ),
         "net_benefit_differences": _net_benefits(Pair(pair.label, both, alone), settings),
     }
 

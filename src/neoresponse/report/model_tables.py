@@ -80,6 +80,7 @@ def added_value_rows(study: Study) -> Iterator[Row]:
         row = {
             **{name: one[name] for name in ("cohort", "run", "against")},
             "num_patients": one["combined"]["difference"]["num_patients"],
+            **spread("beyond", one["combined"]["beyond"]),
             **spread("auc_gain", one["combined"]["difference"]),
             "auc_gain_p_value": one["combined"]["p_value"],
             **spread("log_score_gain", one["combined"]["log_score"]),

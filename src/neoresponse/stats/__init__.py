@@ -116,6 +116,7 @@ from neoresponse.stats.scores import (
     bootstrap_brier,
     calibration_error_by_chance,
     log_score_difference,
+    score_step,
 )
 from neoresponse.stats.significance import Significance, adjust_p_values
 from neoresponse.stats.threshold import (
@@ -216,6 +217,7 @@ __all__ = [
     "rates",
     "roc_curve",
     "scaled_brier_score",
+    "score_step",
     "sensitivity_threshold",
     "shapiro_wilk",
     "spiegelhalter_test",

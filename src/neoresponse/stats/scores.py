@@ -22,6 +22,7 @@ from neoresponse.types import Estimate, FloatArray
 
 IMPOSSIBLE = "not estimable: a patient had what was predicted as impossible"
 TOO_FEW = "no interval: fewer than two patients"
+NOTHING_LEFT = "not estimable: the marker or the probabilities leave nothing to learn"
 ALIKE = "no interval: the two are alike in every patient"
 
 
@@ -169,6 +170,47 @@ def log_score_difference(
         note = TOO_FEW if num < 2 else ALIKE
         return Estimate(value, None, None, num, method, confidence, note)
     error = float(gain.std(ddof=1)) / num**0.5
+    half_width = float(stdtrit(num - 1, 0.5 + confidence / 2)) * error
+    return Estimate(value, value - half_width, value + half_width, num, method, confidence)
+
+
+def score_step(
+    label: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    marker: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Log odds ratio of a marker beside given probabilities, by one step of its score.
+
+    Nothing is fitted: the probabilities stay as they are. So it can be asked of test patients.
+
+    Args:
+        label: 1 for pCR, 0 for residual disease, shape (patients,).
+        probability: of pCR without the marker, in [0, 1], shape (patients,).
+        marker: finite numbers, best what a line in the log odds leaves over, shape (patients,).
+        confidence: coverage of the interval, in (0, 1).
+
+    Returns:
+        Log odds per unit of the marker: near the regression coefficient while that is small, too
+        near to 0 when it is large. The interval is Student's for the mean of each patient's score,
+        so it does not trust the probabilities. None with a note where the marker or the
+        probabilities leave nothing to learn.
+
+    Source: Rao, Proc. Camb. Philos. Soc. 1948, 44:50-57; one step: Le Cam, Univ. Calif. Publ. Stat.
+    1956, 3:37-98; spread of the scores: White, Econometrica 1982, 50:1-25.
+    """
+    is_pcr, values = checked_probabilities(label, probability)
+    numbers = np.asarray(marker, dtype=np.float64)
+    if numbers.shape != values.shape or not np.isfinite(numbers).all():
+        raise ValueError(f"marker: expected finite numbers of shape {values.shape}")
+    score = (is_pcr - values) * numbers
+    information = float(np.sum(values * (1 - values) * numbers**2))
+    num, method = values.size, "one step of the score, t"
+    if num < 2 or not information or np.ptp(score) == 0:
+        return Estimate(None, None, None, num, method, confidence, NOTHING_LEFT)
+    value = float(score.sum()) / information
+    error = float(score.std(ddof=1)) * num**0.5 / information
     half_width = float(stdtrit(num - 1, 0.5 + confidence / 2)) * error
     return Estimate(value, value - half_width, value + half_width, num, method, confidence)
 
