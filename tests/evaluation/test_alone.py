@@ -156,6 +156,14 @@ def test_scores_give_what_needs_an_order_alone_and_say_so():
     assert found["calibration"]["slope"]["note"].endswith("not probabilities from 0 to 1")
 
 
+def test_words_about_scores_leave_out_what_scores_have_not():
+    label, first, _ = cohort()
+    text = evaluation_as_text(evaluate_table(table(label, score=10 * first - 5), SETTINGS))
+    assert "taken as scores" in text
+    assert "SENS" not in text
+    assert "calibration" not in text
+
+
 def test_scores_have_counts_at_a_threshold_that_is_given():
     label, first, _ = cohort()
     pair = table(label, score=10 * first - 5, p=first)

@@ -53,17 +53,24 @@ def _models(found: Content) -> Iterator[str]:
         if model["note"]:
             yield f"  {model['note']}"
         yield from (_line(word, model[key]) for key, word in ORDER.items())
-        yield f"  at the threshold {found['threshold']:g} ({found['threshold_note']}):"
         if model["counts"] is not None:
-            counts = model["counts"]
-            yield "    " + ", ".join(f"{key.upper()} {counts[key]}" for key in counts)
-        yield from (_line(word, model[key], indent=4) for key, word in CALLS.items())
-        if model["net_benefit"] is not None:
-            for key, word in PER_100.items():
-                yield _line(word, model["net_benefit"][key], indent=4)
-        yield "  calibration:"
-        yield from (_line(word, model["calibration"][key], indent=4) for key, word in WORDS.items())
-        yield from _brier_parts(model["calibration"])
+            yield f"  at the threshold {found['threshold']:g} ({found['threshold_note']}):"
+            yield from _calls(model)
+        if model["is_probability"]:
+            yield "  calibration:"
+            for key, word in WORDS.items():
+                yield _line(word, model["calibration"][key], indent=4)
+            yield from _brier_parts(model["calibration"])
+
+
+def _calls(model: Content) -> Iterator[str]:
+    """Counts, rates and net benefit at the threshold."""
+    counts = model["counts"]
+    yield "    " + ", ".join(f"{key.upper()} {counts[key]}" for key in counts)
+    yield from (_line(word, model[key], indent=4) for key, word in CALLS.items())
+    if model["net_benefit"] is not None:
+        for key, word in PER_100.items():
+            yield _line(word, model["net_benefit"][key], indent=4)
 
 
 def _brier_parts(calibration: Content) -> Iterator[str]:

@@ -41,8 +41,10 @@ NUM_BINS = 10
 width)."""
 GRID = tuple(round(0.02 * step, 2) for step in range(1, 50))
 """Thresholds of a decision curve."""
+MANY = 10_000
+"""Above so many patients BCa and percentile agree, and BCa leaves out each patient in turn."""
 NOBODY = "not estimable: no patient with a known outcome"
-BIASED = "no interval: in small groups it is too high by chance; hold it against ece_by_chance"
+BIASED = "no interval: too high by chance in small groups; hold it against ece_by_chance"
 DEPENDS = "no interval: it depends on the bins and is biased in small groups"
 NO_PROBABILITY = "not estimable: the column holds scores, not probabilities from 0 to 1"
 
@@ -55,7 +57,7 @@ def discrimination(label: IntArray, probability: FloatArray, settings: EvaluateS
         probability: of pCR, or a score that rises with it, shape (patients,).
         settings: coverage and bootstrap.
     """
-    plan = bootstrap_plan(settings, kind="bca")
+    plan = bootstrap_plan(settings, kind="bca" if len(label) <= MANY else "percentile")
     return {
         "auc": asdict(auc_interval(label, probability, confidence=settings.confidence)),
         "average_precision": asdict(
