@@ -48,7 +48,7 @@ def drawings_of(study: Study) -> dict[str, list[Drawing]]:
     for group in groups:
         if group != TRAIN:
             title = tables.COHORTS.get(group, group)
-            picture = figures.roc_figure(metrics, group, runs=study.judged(), title=title)
+            picture = figures.roc_figure(metrics, group, runs=runs, title=title)
             alt = f"ROC curves in {group}. " + "; ".join(_say_aucs(study, group))
             placed["roc"].append(Drawing(f"roc_{_file_part(group)}.svg", picture, alt))
     cohort = main_cohort(groups)
@@ -61,10 +61,10 @@ def drawings_of(study: Study) -> dict[str, list[Drawing]]:
 
 def _judgements(study: Study, metrics: Content, cohort: str) -> dict[str, list[Drawing]]:
     """Figures of the one cohort that the study is judged by."""
-    runs, title = study.judged(), tables.COHORTS.get(cohort, cohort)
+    runs, title = study.named(), tables.COHORTS.get(cohort, cohort)
     where = f"{', '.join(runs)} in {title}; see the tables."
     precise = curves.precision_recall_figure(metrics, cohort, runs=runs, title=title)
-    calibrated = curves.calibration_figure(metrics, cohort, runs=runs)
+    calibrated = curves.calibration_figure(metrics, cohort, runs=study.judged())
     decided = curves.decision_figure(metrics, cohort, runs=runs)
     return {
         "precision_recall": [

@@ -141,9 +141,24 @@ def _summary(study: Study) -> Content | None:
         for c in study.metrics["comparisons"]
         if c["cohort"] == cohort and c["against"] == CLINICAL_FLOOR
     }
-    groups = {run: study.metrics["runs"][run]["cohorts"].get(cohort) for run in study.judged()}
+    groups = {run: study.metrics["runs"][run]["cohorts"].get(cohort) for run in study.named()}
     present = {run: group for run, group in groups.items() if group}
-    return {"cohort": cohort, "runs": present, "gains": gains}
+    judged = study.judged()
+    return {
+        "cohort": cohort,
+        "runs": {run: group for run, group in present.items() if run in judged},
+        "others": {run: group for run, group in present.items() if run not in judged},
+        "below": _below_a_floor(present),
+        "gains": gains,
+    }
+
+
+def _below_a_floor(groups: Content) -> list[str]:
+    """Networks whose AUC is below that of some floor."""
+    aucs = {run: group["auc"]["value"] for run, group in groups.items()}
+    known = {run: value for run, value in aucs.items() if value is not None}
+    best = max((value for run, value in known.items() if run in FLOORS), default=0.0)
+    return [run for run, value in known.items() if run not in FLOORS and value < best]
 
 
 def _gained(study: Study) -> list[tuple[Content, Content]]:
