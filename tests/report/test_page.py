@@ -301,6 +301,29 @@ def test_a_mangled_part_is_refused_in_one_sentence(make_study, tmp_path, file, k
     assert not (tmp_path / "report").exists()
 
 
+def test_a_network_below_a_floor_is_named_in_the_result(make_study):
+    work = make_study(without=("check", "split", "runs", "explain"))
+    path = work / "evaluation" / "metrics.json"
+    plain = Reader(write_report(work, work / "plain").read_text()).text
+    metrics = json.loads(path.read_text())
+    metrics["runs"]["size_change_floor"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
+    write_json(path, metrics)
+    below = Reader(write_report(work, work / "below").read_text()).text
+    assert "size change alone reaches 0.999" in below
+    assert "se_crosst stands below a floor." in below
+    assert "below a floor" not in plain
+
+
+def test_a_contradiction_among_our_numbers_is_shown_in_the_result(make_study):
+    work = make_study(without=("check", "split", "runs", "explain"))
+    path = work / "evaluation" / "metrics.json"
+    found = {"sentence": "metrics.json, TC1 / net: AUC 2.0. This cannot be."}
+    write_json(path, json.loads(path.read_text()) | {"contradictions": [found]})
+    text = Reader(write_report(work, work / "report").read_text()).text
+    assert "The audit found 1 contradiction among" in text
+    assert "This cannot be." in text
+
+
 def test_the_page_shows_the_distance_to_the_best_possible_of_a_phantom_alone(make_study):
     work = make_study()
     path = work / "evaluation" / "metrics.json"
