@@ -335,7 +335,7 @@ def _stored_patient(record: Record) -> StoredPatient:
         available=tuple(Modality(name) for name in record["available"]),
         machine=record["machine"],
         centre=record["centre"],
-        shrinkage=_shrinkage(record["images"]),
+        shrinkage=_shrinkage(record.get("images", {})),
     )
 
 
