@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 from neoresponse.stats import (
     Bootstrap,
@@ -16,18 +16,23 @@ from neoresponse.stats import (
     bootstrap_area,
     bootstrap_auc,
     bootstrap_auc_difference,
+    bootstrap_brier,
     bootstrap_measures,
+    brier_score,
     calibration_line,
     count_measures,
     decision_curve,
     delong_interval,
     firth_model,
+    log_score_difference,
     logistic_model,
+    net_benefit_differences,
     newcombe_interval,
     observed_over_expected,
     paired_delong,
     partial_auc,
     proportion_interval,
+    score_step,
     unpaired_delong,
 )
 from neoresponse.types import Estimate
@@ -170,6 +175,30 @@ def decision() -> None:
     table(draw, cohorts=FEWER)
 
 
+def scores() -> None:
+    """Brier score, and how true probabilities differ from the same with noise in their log odds."""
+    cuts = [0.25, 0.5]
+    truth = {}
+    for area in AUCS:
+        label, first, second = with_noise(np.random.default_rng(7), 4 * HUGE, area)
+        curves = [decision_curve(label, p, thresholds=cuts).net_benefit for p in (first, second)]
+        gain = log_score_difference(label, first, second).value
+        truth[area] = brier_score(label, first), gain, *(curves[0] - curves[1])
+
+    def draw(rng: np.random.Generator, num: int, area: float) -> Iterator[Named]:
+        label, first, second = with_noise(rng, num, area)
+        brier, gain, *benefits = (float(one or 0.0) for one in truth[area])
+        yield "Brier score", bootstrap_brier(label, first, rng=rng, plan=PERCENTILE), brier
+        yield "difference of log scores", log_score_difference(label, first, second), gain
+        pair = (first, second)
+        found = net_benefit_differences(label, pair, thresholds=cuts, rng=rng, plan=PERCENTILE)
+        for cut, one, expected in zip(cuts, found, benefits, strict=True):
+            yield f"difference of net benefit, {cut}", one, expected
+        yield "one step of the score", score_step(label, first, rng.normal(size=num)), 0.0
+
+    table(draw, cohorts=FEWER)
+
+
 def regression() -> None:
     """The coefficient of one normal variable that has the AUC asked for, beside one of noise."""
 
@@ -248,6 +277,14 @@ def true_probabilities(
     return is_pcr.astype(np.int64), np.asarray(expit(start + shift(area) * values))
 
 
+def with_noise(
+    rng: np.random.Generator, num: int, area: float
+) -> tuple[NDArray[np.int64], Numbers, Numbers]:
+    """Labels, their true probabilities, and the same with noise in the log odds."""
+    label, probability = true_probabilities(rng, num, area)
+    return label, probability, np.asarray(expit(logit(probability) + rng.normal(size=num)))
+
+
 def shift(area: float) -> float:
     """Distance of two normal distributions of spread 1 with this AUC."""
     return float(np.sqrt(2) * ndtri(area))
@@ -265,5 +302,6 @@ PARTS = {
     "areas": areas,
     "calibration": calibration,
     "decision": decision,
+    "scores": scores,
     "regression": regression,
 }

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
+from neoresponse.config import FLOORS
 from neoresponse.durable import read_json, sha256_of
-from neoresponse.evaluation.evaluate import read_metrics
+from neoresponse.evaluation.metrics_file import read_metrics
 from neoresponse.settings_file import to_toml
 
 RESULTS = (
@@ -37,7 +38,7 @@ def test_the_demo_beats_chance_and_its_page_stands_alone(tmp_path):
     counts = read_json(study / "split" / "split.json", schema="neoresponse.split/1")["counts"]
     assert counts["TC2"] == {"num_patients": 105, "num_pcr": 23}
     runs = read_metrics(study / "evaluation")["runs"]
-    assert set(runs) == {"se_crosst", "regnet", "clinical_floor"}
+    assert set(runs) == {"se_crosst", "regnet", *FLOORS}
     assert runs["se_crosst"]["cohorts"]["TC1+TC2"]["auc"]["low"] > 0.5
     page = (study / "report" / "report.html").read_text()
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)

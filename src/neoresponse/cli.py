@@ -6,7 +6,6 @@ Heavy modules are imported inside a verb, so that `--help` answers at once.
 import json as json_module
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,16 @@ from typing import Any
 import click
 
 from neoresponse import __version__
-from neoresponse.cli_tables import audit, describe, plan, regress
+from neoresponse.cli_tables import (
+    audit,
+    describe,
+    evaluate,
+    force_option,
+    json_option,
+    plan,
+    regress,
+    settings_options,
+)
 from neoresponse.console import (
     clear,
     has_grave_findings,
@@ -28,7 +36,6 @@ from neoresponse.errors import NeoresponseError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ANY_PATH = click.Path(path_type=Path)
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class OrderedGroup(click.Group):
@@ -59,28 +66,13 @@ def main() -> None:
     """
 
 
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--config and --set."""
-    config = click.option(
-        "--config", metavar="FILE|NAME", help="Settings: a TOML file, or guo2024 or demo."
-    )
-    change = click.option(
-        "--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting; may repeat."
-    )
-    return config(change(command))
-
-
-_force = click.option("--force", is_flag=True, help="Replace what is there.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-
-
 @main.command()
 @click.argument("out", type=FOLDER)
 @click.option("--patients", type=click.IntRange(1, 99_999), help="How many; 596 by default.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same bytes.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
-@_settings_options
-@_force
+@settings_options
+@force_option
 def phantom(
     out: Path,
     patients: int | None,
@@ -112,8 +104,8 @@ def phantom(
 @click.argument("cohort", type=FOLDER)
 @click.argument("out", type=FOLDER, required=False)
 @click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
-@_json
-@_force
+@json_option
+@force_option
 def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force: bool) -> None:
     """Check every patient of COHORT and list all findings; write them to OUT where it is given.
 
@@ -141,8 +133,8 @@ def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force
 @main.command()
 @click.argument("cohort", type=FOLDER)
 @click.argument("out", type=FOLDER)
-@_settings_options
-@_force
+@settings_options
+@force_option
 def split(
     cohort: Path, out: Path, config: str | None, changes: tuple[str, ...], force: bool
 ) -> None:
@@ -167,8 +159,8 @@ def split(
 @click.argument("cohort", type=FOLDER)
 @click.argument("out", type=FOLDER)
 @click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
-@_settings_options
-@_force
+@settings_options
+@force_option
 def prepare(
     cohort: Path,
     out: Path,
@@ -201,8 +193,8 @@ def prepare(
 @click.argument("prepared", type=FOLDER)
 @click.argument("split_folder", metavar="SPLIT", type=FOLDER)
 @click.argument("out", type=FOLDER)
-@_settings_options
-@_force
+@settings_options
+@force_option
 def train(
     prepared: Path,
     split_folder: Path,
@@ -233,7 +225,7 @@ def train(
 @click.argument("run", type=FOLDER)
 @click.argument("prepared", type=FOLDER)
 @click.argument("out", type=FOLDER, required=False)
-@_force
+@force_option
 def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     """Predict with the model of RUN.
 
@@ -259,37 +251,7 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     wrote(written, f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
 
 
-@main.command()
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=ANY_PATH)
-@click.argument("out", type=FOLDER)
-@click.option("--truth", type=FOLDER, help="Of a phantom: hold runs against the best possible.")
-@_settings_options
-@_force
-def evaluate(
-    sources: tuple[Path, ...],
-    out: Path,
-    truth: Path | None,
-    config: str | None,
-    changes: tuple[str, ...],
-    force: bool,
-) -> None:
-    """Compute every number of run folders or predictions files SOURCE..., with intervals."""
-    from neoresponse.durable import new_folder
-    from neoresponse.errors import RunError
-    from neoresponse.evaluation.evaluate import evaluate_files, write_metrics
-    from neoresponse.settings_file import run_settings
-
-    settings = run_settings(config, changes)
-    files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
-    named = {p.parent.name if p.stem == "predictions" else p.stem: p for p in files}
-    if len(named) < len(files):
-        raise RunError(
-            f"SOURCE: expected different names, got {sorted(str(p) for p in files)}. "
-            "Name each folder or file differently."
-        )
-    with new_folder(out, mark="metrics.json", force=force) as part:
-        write_metrics(part, evaluate_files(named, settings.evaluate, truth=truth))
-    wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
+main.add_command(evaluate)
 
 
 @main.command()
@@ -297,8 +259,8 @@ def evaluate(
 @click.argument("prepared", type=FOLDER)
 @click.argument("out", type=FOLDER)
 @click.option("--patient", "patients", multiple=True, help="Whom to explain; may repeat.")
-@_settings_options
-@_force
+@settings_options
+@force_option
 def explain(
     run: Path,
     prepared: Path,
@@ -332,7 +294,7 @@ def explain(
 @main.command()
 @click.argument("work", type=FOLDER)
 @click.argument("out", type=FOLDER)
-@_force
+@force_option
 def report(work: Path, out: Path, force: bool) -> None:
     """Write one page, tables and figures of the work folder WORK to OUT."""
     from neoresponse.report.page import write_report
@@ -384,7 +346,7 @@ main.add_command(plan)
 
 
 @main.command()
-@_json
+@json_option
 def doctor(as_json: bool) -> None:
     """Say what this machine has, what is missing, and how to mend it."""
     from neoresponse.doctor import diagnose

@@ -10,12 +10,14 @@ from pathlib import Path
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import Assignment, read_split, split_patients, write_split
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop, write_check
-from neoresponse.config import StudySettings
-from neoresponse.data.predictions import CARD_NAME, FILE_NAME, FLOOR_NAME
+from neoresponse.config import FLOORS, StudySettings
+from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.data.predictions import CARD_NAME, FILE_NAME, floor_file
 from neoresponse.durable import keep_apart, new_folder, only_one, sha256_of, write_text
 from neoresponse.errors import RunError
-from neoresponse.evaluation.evaluate import evaluate_files, write_metrics
+from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.limit import ORACLE
+from neoresponse.evaluation.metrics_file import write_metrics
 from neoresponse.explain.patients import choose_patients, explain_patients
 from neoresponse.ledger import Ledger, Say, fingerprint, silent
 from neoresponse.phantom.writer import write_phantom
@@ -211,10 +213,10 @@ def _predict(study: Study, name: str, trained: str, prepared: str) -> str:
     run = study.folder / "runs" / name
     return study.ledger.step(
         f"predict {name}",
-        {"trained": trained, "prepared": prepared},
+        {"trained": trained, "prepared": prepared, "floors": FLOORS},
         run,
         lambda: predict_run(run, study.store, track=study.track),
-        files=(FILE_NAME, CARD_NAME, FLOOR_NAME),
+        files=(FILE_NAME, CARD_NAME, CHARACTERISTICS, *map(floor_file, FLOORS)),
     )
 
 

@@ -1,110 +1,150 @@
-"""Optimism and pairs: neither rewards noise, neither punishes levels."""
+"""What an image model adds to a floor: paired, fitted on validation patients, adjusted."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
-from neoresponse.evaluation.cohort_tables import added_value, leave_pair_out, mean_of_pairs
-from neoresponse.stats import (
-    Bootstrap,
-    auc,
-    fit_logistic,
-    logistic_probability,
-    nested_models_test,
-    paired_delong,
-)
+from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
+from neoresponse.evaluation.groups import Group
+from neoresponse.stats import adjust_p_values, nested_models_test, net_benefit, paired_delong
 
-FEW = Bootstrap(num_replicates=40)
+SETTINGS = EvaluateSettings(replicates=200, decision_thresholds=(0.3,))
+PARTS = ("validation", "TC1", "TC2")
 
 
-def patients(num=160, seed=1, strength=1.2):
+def runs(seed=1, num=80, gain=0.2):
+    """A floor and a net that knows something that the floor does not."""
     rng = np.random.default_rng(seed)
-    label = (np.arange(num) % 4 == 0).astype(int)
-    useful = rng.normal(label * strength)
-    return label, useful[:, np.newaxis], rng.normal(size=(num, 12))
+    floor, net = {}, {}
+    for part in PARTS:
+        known, seen = rng.normal(size=(2, num))
+        label = (rng.random(num) < 1 / (1 + np.exp(1 - known - 5 * gain * seen))).astype(int)
+        names = tuple(f"{part}{n}" for n in range(num))
+        floor[part] = Group(names, label, 1 / (1 + np.exp(1 - known)), 0)
+        net[part] = Group(names, label, 1 / (1 + np.exp(1 - 0.7 * known - 5 * gain * seen)), 0)
+    return {"net": net, CLINICAL_FLOOR: floor}
 
 
-def apparent_auc(label, design):
-    matrix = np.column_stack([np.ones(len(label)), design])
-    return auc(label, logistic_probability(matrix, fit_logistic(matrix, label)))
+def compared(groups, **thresholds):
+    cuts = dict.fromkeys(groups, 0.5) | thresholds
+    return comparisons(groups, SETTINGS, thresholds=cuts)
 
 
-def test_noise_adds_nothing_once_optimism_is_taken_off():
-    label, useful, noise = patients()
-    larger = np.hstack([useful, noise])
-    found = added_value(label, useful, larger, rng=np.random.default_rng(1), plan=FEW)
-    assert apparent_auc(label, larger) - apparent_auc(label, useful) > 0.015
-    assert found.auc_gain.value < 0.01
-    assert found.auc_gain.low < 0
+def test_a_row_holds_the_paired_differences():
+    groups = runs()
+    row = compared(groups)[0]
+    net, floor = groups["net"]["TC1"], groups[CLINICAL_FLOOR]["TC1"]
+    test = paired_delong(net.label, net.probability, floor.probability)
+    assert (row["run"], row["against"], row["cohort"]) == ("net", CLINICAL_FLOOR, "TC1")
+    assert row["p_value"] == test.p_value
+    benefits = [net_benefit(g.label, g.probability, threshold=0.3) for g in (net, floor)]
+    (found,) = row["net_benefit_differences"]
+    assert found["value"] == pytest.approx(benefits[0] - benefits[1], abs=1e-15)
+    right = [(g.probability >= 0.5) == (g.label == 1) for g in (net, floor)]
+    assert row["mcnemar"]["num_only_first_right"] == int(np.sum(right[0] & ~right[1]))
 
 
-def test_a_useful_column_adds():
-    label, useful, noise = patients()
-    larger = np.hstack([noise[:, :1], useful])
-    found = added_value(label, noise[:, :1], larger, rng=np.random.default_rng(1), plan=FEW)
-    assert found.auc_gain.low > 0.1
-    assert found.auc_gain.value == pytest.approx(found.auc_after.value - found.auc_before.value)
-
-
-def test_the_test_is_that_of_plain_likelihoods():
-    label, useful, noise = patients()
-    ones = np.ones((len(label), 1))
-    larger = np.hstack([useful, noise])
-    found = added_value(label, useful, larger, rng=np.random.default_rng(1), plan=FEW)
-    expected = nested_models_test(np.hstack([ones, larger]), np.hstack([ones, useful]), label)
-    assert found.test == expected
-
-
-def test_one_seed_gives_one_answer():
-    label, useful, noise = patients(num=60)
-    one, two = (
-        added_value(
-            label, useful, np.hstack([useful, noise]), rng=np.random.default_rng(9), plan=FEW
-        )
-        for _ in range(2)
+def test_each_run_is_called_at_its_own_threshold():
+    groups = runs()
+    net, floor = groups["net"]["TC1"], groups[CLINICAL_FLOOR]["TC1"]
+    row = compared(groups, net=0.2, **{CLINICAL_FLOOR: 0.6})[0]
+    right = (
+        (net.probability >= 0.2) == (net.label == 1),
+        (floor.probability >= 0.6) == (floor.label == 1),
     )
-    assert one == two
+    assert row["mcnemar"]["num_only_second_right"] == int(np.sum(right[1] & ~right[0]))
 
 
-def test_another_kind_of_bootstrap_is_refused():
-    label, useful, noise = patients(num=60)
-    with pytest.raises(ValueError, match="plan: expected the percentile kind, got 'bca'"):
-        added_value(label, useful, noise, rng=np.random.default_rng(1), plan=Bootstrap(kind="bca"))
+def test_floor_and_image_together_gain_where_the_image_knows_more():
+    row = compared(runs(num=300))[0]["combined"]
+    assert row["difference"]["low"] > 0
+    assert row["log_score"]["low"] > 0
+    assert row["beyond"]["low"] > 0
 
 
-def test_the_unit_of_a_column_does_not_matter():
-    label, useful, noise = patients(num=60)
-    one, two = (
-        added_value(label, noise[:, :1], scale * useful, rng=np.random.default_rng(9), plan=FEW)
-        for scale in (1.0, 1e-4)
-    )
-    assert one.auc_after.value == pytest.approx(two.auc_after.value, abs=1e-9)
+def test_an_image_of_noise_adds_nothing_on_average():
+    gains = [
+        compared(runs(seed, gain=0.0))[0]["combined"]["log_score"]["value"] for seed in range(30)
+    ]
+    assert np.mean(gains) < 0.01
 
 
-def test_patients_who_are_alike_are_tied_where_pooling_turns_them_round():
-    """One level for everybody: nothing is known, so the AUC is a half."""
-    label, same = np.array([1] * 6 + [0] * 14), np.zeros((20, 1))
-    pooled = [np.delete(label, place).mean() for place in range(20)]
-    assert auc(label, pooled) == 0.0
-    assert mean_of_pairs(leave_pair_out(label, same)).value == 0.5
+def test_what_noise_says_beyond_the_floor_holds_0_as_often_as_it_should():
+    rows = [compared(noise(seed))[0]["combined"]["beyond"] for seed in range(100)]
+    assert 90 <= sum(row["low"] <= 0 <= row["high"] for row in rows) <= 99
 
 
-def test_pairs_do_not_reward_noise():
-    found = []
-    for seed in range(5):
-        label, _, noise = patients(num=24, seed=seed)
-        found.append(leave_pair_out(label, noise).mean())
-    assert np.mean(found) == pytest.approx(0.5, abs=0.15)
-    label, _, noise = patients(num=40)
-    assert apparent_auc(label, noise[:, :8]) > 0.7
+def noise(seed):
+    """A floor that knows something, and a net of noise."""
+    groups = runs(seed, gain=0.0)
+    rng = np.random.default_rng(seed)
+    for part in PARTS:
+        old = groups["net"][part]
+        groups["net"][part] = replace(old, probability=rng.random(len(old.label)))
+    return groups
 
 
-def test_a_model_that_needs_no_fit_gets_its_own_auc_and_interval():
-    label, useful, _ = patients(num=28)
-    order = leave_pair_out(label, useful)
-    assert order.mean() == pytest.approx(auc(label, useful[:, 0]), abs=1e-12)
-    other = np.zeros((28, 1))
-    found = mean_of_pairs(order - leave_pair_out(label, other))
-    expected = paired_delong(label, useful[:, 0], other[:, 0]).difference
-    assert [found.value, found.low, found.high] == pytest.approx(
-        [expected.value, expected.low, expected.high]
-    )
+def test_what_is_fitted_together_never_sees_a_test_patient():
+    groups = runs()
+    before = compared(groups)
+    for name in groups:
+        turned = replace(groups[name]["TC2"], label=1 - groups[name]["TC2"].label)
+        groups[name] = groups[name] | {"TC2": turned}
+    after = compared(groups)
+    assert before[0]["combined"] == after[0]["combined"]
+    assert before[1]["combined"] != after[1]["combined"]
+    assert likelihood_ratios(groups) == likelihood_ratios(runs())
+
+
+def test_the_likelihood_ratio_test_is_that_of_validation_patients():
+    groups = runs()
+    net, floor = (groups[name]["validation"] for name in ("net", CLINICAL_FLOOR))
+    ones = np.ones(len(net.label))
+    smaller = np.column_stack([ones, logit(floor.probability)])
+    larger = np.column_stack([smaller, logit(net.probability)])
+    (row,) = likelihood_ratios(groups)
+    assert row["p_value"] == pytest.approx(nested_models_test(larger, smaller, net.label).p_value)
+    assert (row["fitted_on"], row["num_patients"]) == ("validation", 80)
+
+
+def test_p_values_are_adjusted_over_all_rows_with_one_opponent():
+    groups = runs()
+    groups = {"net": groups["net"], "other": runs(7)["net"], CLINICAL_FLOOR: groups[CLINICAL_FLOOR]}
+    for part in PARTS:
+        groups["other"][part] = replace(groups["other"][part], label=groups["net"][part].label)
+    rows = compared(groups)
+    for against in (CLINICAL_FLOOR, "net"):
+        mine = [row for row in rows if row["against"] == against]
+        expected = adjust_p_values([row["p_value"] for row in mine])
+        assert [row["p_adjusted"] for row in mine] == pytest.approx(expected.tolist())
+
+
+def test_without_validation_nothing_is_fitted_and_it_is_said():
+    groups = runs()
+    for name in groups:
+        del groups[name]["validation"]
+    assert compared(groups)[0]["combined"] is None
+    (row,) = likelihood_ratios(groups)
+    assert (row["p_value"], row["num_patients"]) == (None, 0)
+    assert row["note"].startswith("not fitted")
+
+
+def test_probabilities_of_0_and_1_do_not_break_the_fit():
+    groups = runs()
+    for name in groups:
+        for part in PARTS:
+            old = groups[name][part]
+            groups[name][part] = replace(old, probability=np.round(old.probability))
+    row = compared(groups)[0]
+    assert np.isfinite(row["combined"]["log_score"]["value"])
+
+
+def test_a_separated_validation_group_still_gives_a_fit():
+    groups = runs()
+    old = groups["net"]["validation"]
+    groups["net"]["validation"] = replace(old, probability=np.where(old.label == 1, 0.9, 0.1))
+    assert compared(groups)[0]["combined"]["difference"]["value"] is not None
+    assert likelihood_ratios(groups)[0]["p_value"] < 0.001

@@ -26,9 +26,8 @@ def draw(seed, *, strength=0.3, num_patients=24):
 
 
 def run(predictions, **settings):
-    return evaluate(
-        predictions, EvaluateSettings(**settings), is_simulated=True, cohort_name="cohort"
-    )
+    quick = EvaluateSettings(**({"replicates": 200} | settings))
+    return evaluate(predictions, quick, is_simulated=True, cohort_name="cohort")
 
 
 def changed(rows, wanted, **fields):
@@ -108,20 +107,27 @@ def test_a_cohort_without_any_label_is_kept_with_no_numbers():
     assert group["accuracy"]["value"] is None
 
 
-def test_every_run_is_compared_with_the_floor_in_every_test_cohort():
+def test_every_run_is_compared_with_the_floors_and_the_first_run_in_every_test_cohort():
     runs = {"net": draw(1), "other": draw(2), CLINICAL_FLOOR: draw(3, strength=0.1)}
+    runs["subtype_floor"] = draw(4, strength=0.05)
     found = run(runs)
-    pairs = [(c["run"], c["cohort"], c["against"]) for c in found["comparisons"]]
+    pairs = [(c["run"], c["against"], c["cohort"]) for c in found["comparisons"]]
     assert pairs == [
-        (name, cohort, CLINICAL_FLOOR)
-        for name in ("net", "other")
+        (name, against, cohort)
+        for name, against in (
+            ("net", CLINICAL_FLOOR),
+            ("other", CLINICAL_FLOOR),
+            ("net", "subtype_floor"),
+            ("other", "subtype_floor"),
+            ("other", "net"),
+        )
         for cohort in ("TC1", "TC2", "TC1+TC2")
     ]
     values = found["runs"]
     for comparison in found["comparisons"]:
         cohort = comparison["cohort"]
         net = values[comparison["run"]]["cohorts"][cohort]["auc"]["value"]
-        floor = values[CLINICAL_FLOOR]["cohorts"][cohort]["auc"]["value"]
+        floor = values[comparison["against"]]["cohorts"][cohort]["auc"]["value"]
         assert comparison["difference"]["value"] == pytest.approx(net - floor, abs=1e-12)
         assert 0 <= comparison["p_value"] <= 1
 
@@ -155,7 +161,7 @@ def test_metrics_are_written_and_read_back(tmp_path):
     metrics = run({"net": draw(1), CLINICAL_FLOOR: draw(2)})
     path = write_metrics(tmp_path, metrics)
     assert read_metrics(tmp_path) == metrics
-    assert json.loads(path.read_text())["schema"] == "neoresponse.metrics/1"
+    assert json.loads(path.read_text())["schema"] == "neoresponse.metrics/2"
 
 
 def test_confidence_reaches_every_interval():

@@ -9,6 +9,8 @@ from PIL import Image
 from neoresponse.cohort.validate import check_cohort
 from neoresponse.durable import sha256_of
 from neoresponse.errors import CohortError, RunError
+from neoresponse.imaging.roi import read_roi
+from neoresponse.imaging.ultrasound import read_ultrasound
 from neoresponse.preprocess.slide import cut_patches
 from neoresponse.preprocess.store import open_store, prepare_store
 from neoresponse.types import Modality
@@ -19,6 +21,17 @@ def test_arrays_have_the_patient_first_and_one_row_each(store, checked, tiny):
     assert store.array(Modality.US_0).shape == (num, 32, 32)
     assert store.array(Modality.BIOPSY).shape == (num, 9, 3, 32, 32)
     assert [p.patient_id for p in store.patients] == [p.patient_id for p in checked.patients]
+
+
+def test_shrinkage_follows_from_the_outlines_of_both_time_points(store, checked):
+    for stored, patient in zip(store.patients, checked.patients, strict=True):
+        sides = []
+        for source in (patient.us_0, patient.us_1):
+            frame = read_ultrasound(source.path)
+            box = None if source.roi_path is None else read_roi(source.roi_path).bounds
+            row_mm, column_mm = frame.spacing_mm
+            sides.append(max(box.width * column_mm, box.height * row_mm) if box else 0)
+        assert stored.shrinkage == pytest.approx(1 - sides[1] / sides[0], abs=1e-12)
 
 
 def test_manifest_has_the_hash_of_every_source(store, checked):

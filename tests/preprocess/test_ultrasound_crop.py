@@ -5,6 +5,7 @@ from neoresponse.preprocess.ultrasound import (
     Window,
     crop_frame,
     follow_up_window,
+    lesion_mm,
     lesion_window,
     window_box,
 )
@@ -33,6 +34,15 @@ def test_window_is_centred_on_the_lesion_and_keeps_the_margin_on_both_sides():
     assert window.centre == (120, 70)
     assert window.side == pytest.approx(40 * 0.1 * 1.5)
     assert window_box(frame(), window) == Box(90, 40, 150, 100)
+
+
+def test_the_size_of_a_lesion_is_its_longest_side_in_mm():
+    assert lesion_mm(frame(spacing_mm=(0.05, 0.2)), square(100, 50, 40)) == pytest.approx(8)
+
+
+def test_an_invisible_lesion_has_size_0_and_one_without_pixel_size_none():
+    assert lesion_mm(frame(), None) == 0
+    assert lesion_mm(frame(spacing_mm=None), square(100, 50, 40)) is None
 
 
 def test_window_is_square_in_mm_where_pixels_are_not():

@@ -1,19 +1,24 @@
 """A small study folder, made by hand: every part that a report reads."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.config import CLINICAL_FLOOR, FLOORS, EvaluateSettings, RunSettings
 from neoresponse.data.predictions import Prediction
 from neoresponse.durable import write_json, write_text
 from neoresponse.evaluation import evaluate, write_metrics
+from neoresponse.evaluation.groups import groups_of_patients
+from neoresponse.evaluation.subgroups import subgroups
+from neoresponse.settings_file import to_toml
 
 PLACES = (("primary", "train"), ("primary", "validation"), ("TC1", "test"), ("TC2", "test"))
 INPUTS = ("us_0", "us_1", "biopsy")
+FLOOR_STRENGTHS = dict(zip(FLOORS, (0.12, 0.08, 0.1), strict=True))
 HOSTILE = '<script>alert("x")</script> & <b>Co</b> {{ 7 * 7 }}'
 
 
@@ -30,6 +35,7 @@ class StudyMaker:
         runs=("se_crosst",),
         without=(),
         num_patients=30,
+        networks=None,
     ) -> Path:
         work = self.root / name
         parts = {
@@ -40,6 +46,7 @@ class StudyMaker:
             "explain": self._explain,
         }
         words = {"is_simulated": is_simulated, "cohort_name": cohort_name}
+        words |= {"networks": networks or {}}
         for part, make in parts.items():
             if part not in without:
                 make(work / part, words, runs=runs, num_patients=num_patients)
@@ -63,7 +70,7 @@ class StudyMaker:
             },
             "available": {"biopsy": 118, "us_0": 120, "us_1": 117, "clinical": 120},
         }
-        write_json(folder / "flow.json", flow | words)
+        write_json(folder / "flow.json", flow | marks(words))
 
     def _split(self, folder, words, *, runs, num_patients):
         folder.mkdir(parents=True)
@@ -89,17 +96,14 @@ class StudyMaker:
                 "num_epochs": 12,
                 "samples": {},
             }
-            write_json(folder / run / "run.json", record | words)
+            write_json(folder / run / "run.json", record | marks(words))
+            settings = RunSettings(model=words["networks"].get(run, {}))
+            write_text(folder / run / "config.toml", to_toml(settings))
             write_text(folder / run / "metrics.csv", epochs_csv(seed))
 
     def _evaluation(self, folder, words, *, runs, num_patients):
         folder.mkdir(parents=True)
-        strengths = {run: 0.35 - 0.05 * place for place, run in enumerate(runs)}
-        predictions = {
-            run: draw(seed, strength, num_patients)
-            for seed, (run, strength) in enumerate((strengths | {CLINICAL_FLOOR: 0.12}).items())
-        }
-        write_metrics(folder, evaluate(predictions, EvaluateSettings(), **words))
+        write_metrics(folder, evaluated(tuple(runs), num_patients) | marks(words))
 
     def _explain(self, folder, words, *, runs, num_patients):
         for run in runs:
@@ -131,10 +135,43 @@ def make_study(tmp_path: Path) -> StudyMaker:
 
 
 @pytest.fixture(scope="session")
+def study_maker() -> type[StudyMaker]:
+    """Makes study folders under any root, for fixtures that live longer than one test."""
+    return StudyMaker
+
+
+@pytest.fixture(scope="session")
 def whole_study(tmp_path_factory) -> Path:
     """One whole study folder of two runs; tests only read it."""
     make = StudyMaker(tmp_path_factory.mktemp("report"))
-    return make(runs=("se_crosst", "resnet50"), cohort_name=HOSTILE)
+    networks = {"resnet50": {"backbone": "resnet50"}}
+    return make(runs=("se_crosst", "resnet50"), cohort_name=HOSTILE, networks=networks)
+
+
+@cache
+def evaluated(runs, num_patients):
+    """Metrics of some runs and the floors, with subgroups; computed once."""
+    strengths = {run: 0.35 - 0.05 * place for place, run in enumerate(runs)} | FLOOR_STRENGTHS
+    predictions = {
+        run: draw(seed, strength, num_patients)
+        for seed, (run, strength) in enumerate(strengths.items())
+    }
+    settings = EvaluateSettings(replicates=200)
+    content = evaluate(predictions, settings, is_simulated=True, cohort_name="any")
+    groups = {run: groups_of_patients(rows) for run, rows in predictions.items()}
+    known = {
+        row.patient_id: {
+            "er": ("negative", "positive")[place % 2],
+            "machine": "Resona7" if place % 4 else HOSTILE,
+        }
+        for place, row in enumerate(predictions[CLINICAL_FLOOR])
+    }
+    return content | {"subgroups": subgroups(groups, known, settings)}
+
+
+def marks(words):
+    """What every part says: whether it is simulated, and of whom."""
+    return {key: words[key] for key in ("is_simulated", "cohort_name")}
 
 
 def draw(seed, strength, num_patients):

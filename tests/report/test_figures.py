@@ -1,7 +1,7 @@
 import re
 
 from neoresponse.config import CLINICAL_FLOOR
-from neoresponse.report.figures import FLOOR_COLOUR, looks, loss_figure, say
+from neoresponse.report.figures import FLOOR_LOOKS, looks, loss_figure, say
 from neoresponse.report.sources import Epoch
 
 ESTIMATE = {"value": 0.8123, "low": 0.7011, "high": 0.9229}
@@ -9,12 +9,12 @@ ESTIMATE = {"value": 0.8123, "low": 0.7011, "high": 0.9229}
 
 def test_no_two_of_twenty_runs_look_alike():
     found = looks([f"run{number}" for number in range(20)])
-    assert len({(look.colour, str(look.dash)) for look in found.values()}) == 21
+    assert len({(look.colour, str(look.dash)) for look in found.values()}) == 23
 
 
-def test_the_floor_looks_the_same_beside_any_runs():
+def test_a_floor_looks_the_same_beside_any_runs():
     assert looks(["a"])[CLINICAL_FLOOR] == looks(["a", "b", CLINICAL_FLOOR])[CLINICAL_FLOOR]
-    assert looks([])[CLINICAL_FLOOR].colour == FLOOR_COLOUR
+    assert looks([])[CLINICAL_FLOOR].colour == FLOOR_LOOKS[0].colour
 
 
 def test_an_estimate_is_said_with_its_interval_or_without_one():

@@ -11,6 +11,7 @@ from neoresponse.errors import RunError
 from neoresponse.report import write_report
 from neoresponse.types import RESEARCH_USE
 
+SHOWN = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "mcc")
 HOSTILE = '<script>alert("x")</script> & <b>Co</b> {{ 7 * 7 }}'  # as in conftest.py
 
 
@@ -41,12 +42,42 @@ def numbers_in(content):
         yield run["threshold"]
         for group in run["cohorts"].values():
             yield group["auc"]["value"]
-    for group in (run["cohorts"][c] for run in content["runs"].values() for c in ("TC1", "TC2")):
-        for name in ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv"):
-            yield from (group[name][key] for key in ("value", "low", "high"))
+        for group in (run["cohorts"][cohort] for cohort in ("TC1", "TC2")):
+            for name in SHOWN:
+                yield from ends(group[name])
+    for name in ("se_crosst", "resnet50", "clinical_floor"):
+        yield from judgement(content["runs"][name]["cohorts"]["TC1+TC2"])
     for comparison in content["comparisons"]:
-        yield from (comparison["difference"][key] for key in ("value", "low", "high"))
-        yield comparison["p_value"]
+        if comparison["cohort"] == "TC1+TC2":
+            yield from added(comparison)
+    for test in content["likelihood_ratios"]:
+        yield from (test["p_value"], test["p_adjusted"])
+
+
+def judgement(group):
+    """Calibration before and after, and net benefit, of the main cohort."""
+    for key in ("slope", "intercept", "in_the_large", "brier"):
+        for found in (group["calibration"], *group["recalibrated"].values()):
+            yield from ends(found[key])
+    for at in group["decision"]["at"]:
+        for key in ("net_benefit", "against_treat_all", "avoided_per_100"):
+            yield from ends(at[key])
+
+
+def added(comparison):
+    """A comparison, and what floor and image together gain."""
+    yield from ends(comparison["difference"])
+    yield from (comparison["p_value"], comparison["p_adjusted"])
+    for benefit in comparison["net_benefit_differences"]:
+        yield from ends(benefit)
+    if comparison["combined"]:
+        yield from ends(comparison["combined"]["log_score"])
+        yield from ends(comparison["combined"]["beyond"])
+
+
+def ends(estimate):
+    """A value and both ends of its interval."""
+    return (estimate[key] for key in ("value", "low", "high"))
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +118,16 @@ def test_simulated_stands_on_every_figure_and_table_only_when_it_is_so(
     work = make_study(is_simulated=is_simulated)
     page = write_report(work, tmp_path / "report").read_text(encoding="utf-8")
     drawn = [path.read_text() for path in (tmp_path / "report" / "figures").iterdir()]
-    assert len(drawn) == 7
+    assert len(drawn) == 11
     # Text is drawn as outlines; the SVG names it in a comment.
     assert all(("<!-- SIMULATED -->" in svg) == is_simulated for svg in drawn)
     tables = [path.read_text() for path in (tmp_path / "report" / "tables").iterdir()]
-    assert len(tables) == 5
+    assert len(tables) == 17
     for table in tables:
         _, *rows = csv.reader(table.splitlines())
         assert {row[-1] for row in rows} == {"SIMULATED" if is_simulated else "patients"}
     inlined = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)
-    assert len(inlined) == 7
+    assert len(inlined) == 11
     for content in inlined:
         assert ("<!-- SIMULATED -->" in base64.b64decode(content).decode()) == is_simulated
     captions = re.findall(r"<(?:fig)?caption>.*?</(?:fig)?caption>", page, flags=re.DOTALL)
@@ -141,7 +172,7 @@ def test_the_table_of_metrics_has_every_digit(report, whole_study):
     content = json.loads((whole_study / "evaluation" / "metrics.json").read_text())
     with (report.parent / "tables" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3 * 5
+    assert len(rows) == 5 * 5
     for row in rows:
         found = content["runs"][row["run"]]["cohorts"][row["cohort"]]
         assert float(row["auc"]) == found["auc"]["value"]
@@ -188,7 +219,7 @@ def test_a_report_is_replaced_only_by_force(make_study, tmp_path):
 def test_the_same_study_gives_the_same_bytes(report, whole_study, tmp_path):
     again = write_report(whole_study, tmp_path / "report")
     files = sorted(path for path in report.parent.rglob("*") if path.is_file())
-    assert len(files) == 15
+    assert len(files) == 32
     for path in files:
         assert path.read_bytes() == (again.parent / path.relative_to(report.parent)).read_bytes()
 
@@ -219,7 +250,7 @@ def test_an_unfinished_training_says_so(make_study, tmp_path):
 
 
 def test_predictions_of_the_floor_alone_make_a_report(make_study, tmp_path):
-    work = make_study(runs=())
+    work = make_study(runs=())  # all three floors, and nothing to hold against them
     page = write_report(work, tmp_path / "report").read_text()
     assert "There is nothing to compare" in page
 
@@ -258,7 +289,8 @@ def test_a_row_of_heat_maps_without_direction_says_none(make_study, tmp_path):
     ],
 )
 def test_a_mangled_part_is_refused_in_one_sentence(make_study, tmp_path, file, key, value):
-    work = make_study()
+    parts = {"check", "split", "runs", "evaluation", "explain"}
+    work = make_study(without=parts - {file.split("/")[0]})
     content = json.loads((work / file).read_text())
     content[key] = value
     if value is None:
@@ -267,6 +299,29 @@ def test_a_mangled_part_is_refused_in_one_sentence(make_study, tmp_path, file, k
     with pytest.raises(RunError, match="expected the files of a study as they were written"):
         write_report(work, tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_a_network_below_a_floor_is_named_in_the_result(make_study):
+    work = make_study(without=("check", "split", "runs", "explain"))
+    path = work / "evaluation" / "metrics.json"
+    plain = Reader(write_report(work, work / "plain").read_text()).text
+    metrics = json.loads(path.read_text())
+    metrics["runs"]["size_change_floor"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
+    write_json(path, metrics)
+    below = Reader(write_report(work, work / "below").read_text()).text
+    assert "size change alone reaches 0.999" in below
+    assert "se_crosst stands below a floor." in below
+    assert "below a floor" not in plain
+
+
+def test_a_contradiction_among_our_numbers_is_shown_in_the_result(make_study):
+    work = make_study(without=("check", "split", "runs", "explain"))
+    path = work / "evaluation" / "metrics.json"
+    found = {"sentence": "metrics.json, TC1 / net: AUC 2.0. This cannot be."}
+    write_json(path, json.loads(path.read_text()) | {"contradictions": [found]})
+    text = Reader(write_report(work, work / "report").read_text()).text
+    assert "The audit found 1 contradiction among" in text
+    assert "This cannot be." in text
 
 
 def test_the_page_shows_the_distance_to_the_best_possible_of_a_phantom_alone(make_study):

@@ -4,7 +4,7 @@ import pytest
 
 import neoresponse.explain.patients
 import neoresponse.training.run
-from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.config import FLOORS
 from neoresponse.errors import RunError
 from neoresponse.report.sources import EXPLAIN_SCHEMA, RUN_SCHEMA, read_epochs, read_study
 
@@ -28,9 +28,10 @@ def test_a_broken_curve_is_refused(tmp_path, content):
         read_epochs(path)
 
 
-def test_runs_keep_the_order_of_the_study_and_the_floor_stands_last(make_study):
+def test_runs_keep_the_order_of_the_study_and_the_floors_stand_last(make_study):
     study = read_study(make_study(runs=("zeta", "alpha")))
-    assert study.named() == ["zeta", "alpha", CLINICAL_FLOOR]
+    assert study.named() == ["zeta", "alpha", *FLOORS]
+    assert study.judged() == ["zeta", "alpha", FLOORS[0]]
     assert study.in_order(["other", "alpha", "zeta"]) == ["zeta", "alpha", "other"]
 
 

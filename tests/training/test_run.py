@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from neoresponse.config import FLOORS
 from neoresponse.data.forward import batch_logits
 from neoresponse.data.predictions import read_predictions
 from neoresponse.durable import sha256_of
@@ -19,7 +20,7 @@ from neoresponse.preprocess.store import Store, prepare_store
 from neoresponse.settings_file import run_settings
 from neoresponse.training import loop
 from neoresponse.training.fit import fit_inputs
-from neoresponse.training.floor import clinical_floor
+from neoresponse.training.floor import floors
 from neoresponse.training.loop import train_network
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.run import forget_run, train_run
@@ -287,13 +288,50 @@ def test_a_bundle_whose_parts_do_not_fit_is_refused_in_one_sentence(run, tmp_pat
             load_model(tmp_path / str(number))
 
 
+def test_every_floor_is_fitted_on_training_patients_alone(store, assignments):
+    """Turning the labels of all other patients changes no probability."""
+    turned = [
+        a if a.split == "train" else dataclasses.replace(a, label=1 - a.label) for a in assignments
+    ]
+    before, after = floors(store, assignments), floors(store, turned)
+    assert list(before) == list(FLOORS)
+    for name in FLOORS:
+        assert [p.probability for p in before[name]] == [p.probability for p in after[name]]
+
+
+def test_the_subtype_floor_knows_the_subtype_and_nothing_else(store, assignments):
+    found = {p.patient_id: p.probability for p in floors(store, assignments)["subtype_floor"]}
+    of_subtype = {}
+    for patient in store.patients:
+        of_subtype.setdefault(patient.clinical["phenotype"], set()).add(found[patient.patient_id])
+    assert len(of_subtype) > 1
+    assert all(len(probabilities) == 1 for probabilities in of_subtype.values())
+
+
+def test_the_size_change_floor_orders_patients_by_size_change(store, assignments):
+    found = {p.patient_id: p.probability for p in floors(store, assignments)["size_change_floor"]}
+    shrinkage = [p.shrinkage for p in store.patients]
+    order = np.argsort(shrinkage)
+    along = np.array([found[store.patients[row].patient_id] for row in order])
+    steps = np.sign(np.diff(along)[np.diff(np.sort(shrinkage)) > 1e-9])
+    assert len(set(steps)) == 1
+
+
+def test_a_store_without_sizes_has_no_size_change_floor(store, assignments):
+    manifest = json.loads(json.dumps(store.manifest))
+    for record in manifest["patients"]:
+        record["images"]["us_0"]["lesion_mm"] = None
+    lacking = Store(folder=store.folder, manifest=manifest)
+    assert list(floors(lacking, assignments)) == ["clinical_floor", "subtype_floor"]
+
+
 def test_the_clinical_floor_sees_missing_as_missing(store, assignments):
     """With a value gone in training, patients who lack it get a coefficient of their own."""
     manifest = json.loads(json.dumps(store.manifest))
     for record in manifest["patients"][::2]:
         record["clinical"].pop("er")
     lacking = Store(folder=store.folder, manifest=manifest)
-    with_er = [p.probability for p in clinical_floor(store, assignments)]
-    without = [p.probability for p in clinical_floor(lacking, assignments)]
+    with_er = [p.probability for p in floors(store, assignments)["clinical_floor"]]
+    without = [p.probability for p in floors(lacking, assignments)["clinical_floor"]]
     assert with_er != without
     assert all(0 < probability < 1 for probability in without)

@@ -15,7 +15,6 @@ from neoresponse.errors import RunError
 from neoresponse.types import Modality
 
 FILE_NAME, CARD_NAME = "predictions.csv", "predictions.json"
-FLOOR_NAME = "clinical_floor.csv"
 CARD_SCHEMA = "neoresponse.predictions/1"
 COLUMNS = ("patient_id", "cohort", "split", "label", "probability", "available")
 SPLITS = ("train", "validation", "test")
@@ -58,6 +57,11 @@ class PredictionsCard:
     is_simulated: bool = False
     threshold: float | None = None
     inputs: tuple[Modality, ...] = ()
+
+
+def floor_file(name: str) -> str:
+    """File name, beside `predictions.csv`, of one of `FLOORS`."""
+    return f"{name}.csv"
 
 
 def write_card(folder: Path, card: PredictionsCard) -> None:

@@ -1,7 +1,7 @@
 """The numbers of a study, computed from predictions alone.
 
-In: predictions of every run. Out: `metrics.json`. The threshold of a run is chosen on its
-validation patients; train and test patients never move it.
+In: predictions of every run. Out: the content of `metrics.json`. What is chosen or
+fitted (threshold, recalibration, floor with image) is so on validation patients alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,32 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
-from neoresponse.data.predictions import FLOOR_NAME, Prediction, read_card, read_predictions
-from neoresponse.durable import read_json, write_json
+from neoresponse.config import CLINICAL_FLOOR, FLOORS, EvaluateSettings
+from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.data.characteristics import Characteristics, read_characteristics
+from neoresponse.data.cut import rule_in_words
+from neoresponse.data.predictions import Prediction, floor_file, read_card, read_predictions
 from neoresponse.errors import RunError
+from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
+from neoresponse.evaluation.audit.audit import audit
+from neoresponse.evaluation.audit.from_metrics import tables_of_metrics
+from neoresponse.evaluation.chosen import (
+    choose_threshold,
+    fit_recalibrations,
+    recalibrated,
+)
 from neoresponse.evaluation.groups import VALIDATION, Group, groups_of_patients, test_cohorts
 from neoresponse.evaluation.limit import limits, read_oracle
-from neoresponse.stats.compare import paired_delong
-from neoresponse.stats.discrimination import has_both_classes, roc_curve
-from neoresponse.stats.interval import delong_interval
-from neoresponse.stats.threshold import confusion, rates, youden_threshold
-from neoresponse.types import Estimate, Modality
-
-SCHEMA = "neoresponse.metrics/1"
-FILE_NAME = "metrics.json"
-HALF = 0.5
-NO_VALIDATION = "0.5, because validation does not hold both classes"
-BROUGHT = "as the model brought it, chosen on the validation patients of its training"
-OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
+from neoresponse.evaluation.metrics_file import SCHEMA
+from neoresponse.evaluation.numbers import (
+    at_threshold,
+    calibration,
+    curves,
+    decision,
+    discrimination,
+)
+from neoresponse.evaluation.subgroups import subgroups
+from neoresponse.types import Modality
 
 Content = dict[str, Any]
 
@@ -39,18 +47,19 @@ def evaluate(
     cohort_name: str,
     thresholds: Mapping[str, float] | None = None,
 ) -> Content:
-    """Compute every metric of every run, and every run against the clinical floor.
+    """Compute every metric of every run, and what each adds to the clinical floors.
 
     Args:
         predictions: name of a run -> its predictions.
-        settings: coverage of the intervals and rule of the threshold.
+        settings: coverage of the intervals, bootstrap and rule of the threshold.
         is_simulated: whether the patients come from a phantom.
         cohort_name: shown in the report.
         thresholds: name of a run -> the cut that its model brings along, for a cohort without
             validation patients.
 
     Returns:
-        The content of `metrics.json`.
+        The content of `metrics.json`, without limits and subgroups, which need more than
+        predictions.
 
     Raises:
         RunError: there is no run, or two runs give one patient different labels.
@@ -59,29 +68,38 @@ def evaluate(
         raise RunError("evaluate: expected at least one run, got none. Train one first.")
     _refuse_two_labels(predictions)
     groups = {name: groups_of_patients(rows) for name, rows in predictions.items()}
-    return {
+    runs = {
+        name: _run_metrics(found, settings, brought=(thresholds or {}).get(name))
+        for name, found in groups.items()
+    }
+    cuts = {name: run["threshold"] for name, run in runs.items()}
+    content = {
         "schema": SCHEMA,
         "is_simulated": is_simulated,
         "cohort_name": cohort_name,
         "confidence": settings.confidence,
+        "bootstrap": {"replicates": settings.replicates, "seed": settings.bootstrap_seed},
         "threshold_rule": settings.threshold,
-        "runs": {
-            name: _run_metrics(found, settings, brought=(thresholds or {}).get(name))
-            for name, found in groups.items()
-        },
-        "comparisons": _comparisons(groups, confidence=settings.confidence),
+        "threshold_rule_in_words": rule_in_words(settings),
+        "decision_thresholds": list(settings.decision_thresholds),
+        "run_order": list(runs),
+        "runs": runs,
+        "comparisons": comparisons(groups, settings, thresholds=cuts),
+        "likelihood_ratios": likelihood_ratios(groups),
+        "subgroups": [],
         "limits": [],
     }
+    return content | {"contradictions": _contradictions(content)}
 
 
 def evaluate_files(
     sources: Mapping[str, Path], settings: EvaluateSettings, *, truth: Path | None = None
 ) -> Content:
-    """Evaluate predictions files, and the clinical floor that lies beside the first.
+    """Evaluate predictions files, and the floors and characteristics that lie beside the first.
 
     Args:
         sources: name of a run -> its predictions file.
-        settings: coverage of the intervals and rule of the threshold.
+        settings: coverage of the intervals, bootstrap and rule of the threshold.
         truth: folder `truth` of the phantom that the patients come from, where they do: every run
             whose inputs are known is then held against the best possible.
 
@@ -92,10 +110,9 @@ def evaluate_files(
         RunError: a file cannot be read, or two runs give one patient different labels.
     """
     cards = {name: read_card(path.parent) for name, path in sources.items()}
-    files = dict(sources)
-    floors = [path.with_name(FLOOR_NAME) for path in sources.values()]
-    if floors[0].is_file():
-        files[CLINICAL_FLOOR] = floors[0]
+    beside = next(iter(sources.values())).parent
+    floors = {name: beside / floor_file(name) for name in FLOORS}
+    files = dict(sources) | {name: path for name, path in floors.items() if path.is_file()}
     predictions = {name: read_predictions(path) for name, path in files.items()}
     content = evaluate(
         predictions,
@@ -104,29 +121,15 @@ def evaluate_files(
         cohort_name=", ".join(sorted({card.cohort_name for card in cards.values()})),
         thresholds={n: card.threshold for n, card in cards.items() if card.threshold is not None},
     )
+    known = read_characteristics(beside / CHARACTERISTICS)
+    content |= {"subgroups": _subgroups(predictions, known, settings)}
     if truth is None:
         return content
     inputs = {name: frozenset(card.inputs) for name, card in cards.items()}
     inputs[CLINICAL_FLOOR] = frozenset([Modality.CLINICAL])
-    known = {name: rows for name, rows in predictions.items() if inputs[name]}
-    found = limits(known, inputs, read_oracle(truth), confidence=settings.confidence)
+    limited = {name: rows for name, rows in predictions.items() if inputs.get(name)}
+    found = limits(limited, inputs, read_oracle(truth), confidence=settings.confidence)
     return content | {"limits": [asdict(limit) for limit in found]}
-
-
-def write_metrics(folder: Path, metrics: Content) -> Path:
-    """Write `metrics.json` into a folder that exists and return its path."""
-    path = folder / FILE_NAME
-    write_json(path, metrics)
-    return path
-
-
-def read_metrics(folder: Path) -> Content:
-    """Read `metrics.json` from a folder.
-
-    Raises:
-        RunError: it is missing or has another schema.
-    """
-    return read_json(folder / FILE_NAME, schema=SCHEMA)
 
 
 def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
@@ -145,77 +148,50 @@ def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
 def _run_metrics(
     groups: Mapping[str, Group], settings: EvaluateSettings, *, brought: float | None
 ) -> Content:
-    """Threshold and all groups of one run."""
-    threshold, note = _threshold(groups.get(VALIDATION), settings.threshold, brought)
+    """Threshold, recalibration and all groups of one run."""
+    validation = groups.get(VALIDATION)
+    threshold, note = choose_threshold(validation, settings, brought=brought)
+    maps = fit_recalibrations(validation)
+    tested = set(test_cohorts(list(groups)))
     return {
         "threshold": threshold,
         "threshold_note": note,
+        "recalibration": {name: one.as_content() for name, one in maps.items()},
         "cohorts": {
-            name: _group_metrics(group, threshold=threshold, confidence=settings.confidence)
+            name: _group_metrics(group, settings, threshold=threshold)
+            | {"recalibrated": recalibrated(group, maps, settings) if name in tested else {}}
             for name, group in groups.items()
         },
     }
 
 
-def _threshold(validation: Group | None, rule: str, brought: float | None) -> tuple[float, str]:
-    """The probability cut of a run, from validation patients, and a note where it is special."""
-    if rule == "half":
-        return HALF, ""
-    found = youden_threshold(validation.label, validation.probability) if validation else None
-    if found is not None:
-        return found, ""
-    return (HALF, NO_VALIDATION) if brought is None else (brought, BROUGHT)
-
-
-def _group_metrics(group: Group, *, threshold: float, confidence: float) -> Content:
-    """Counts, rates, AUC and ROC points of one group."""
-    counts = confusion(group.label, group.probability, threshold=threshold)
-    estimates: dict[str, Estimate] = {
-        "auc": delong_interval(group.label, group.probability, confidence=confidence),
-        **rates(counts, confidence=confidence),
-    }
+def _group_metrics(group: Group, settings: EvaluateSettings, *, threshold: float) -> Content:
+    """Every number about one group."""
+    patients = group.label, group.probability
     return {
         "num_patients": len(group.label),
         "num_pcr": int(group.label.sum()),
         "num_without_label": group.num_without_label,
-        "counts": asdict(counts),
-        **{name: asdict(estimate) for name, estimate in estimates.items()},
-        "roc": _roc(group),
+        **discrimination(*patients, settings),
+        **at_threshold(*patients, settings, threshold=threshold),
+        "calibration": calibration(*patients, settings),
+        "decision": decision(*patients, settings),
+        **curves(*patients),
     }
 
 
-def _roc(group: Group) -> Content:
-    """Points of the ROC curve; none where a class is empty."""
-    if not has_both_classes(group.label):
-        return {"false_positive_rate": [], "true_positive_rate": []}
-    curve = roc_curve(group.label, group.probability)
-    return {
-        "false_positive_rate": curve.false_positive_rate.tolist(),
-        "true_positive_rate": curve.true_positive_rate.tolist(),
-    }
+def _subgroups(
+    predictions: Mapping[str, Sequence[Prediction]],
+    characteristics: Characteristics,
+    settings: EvaluateSettings,
+) -> list[Content]:
+    """Subgroups of every run, where anything is known of the patients."""
+    if not characteristics:
+        return []
+    groups = {name: groups_of_patients(rows) for name, rows in predictions.items()}
+    return subgroups(groups, characteristics, settings)
 
 
-def _comparisons(groups: Mapping[str, Mapping[str, Group]], *, confidence: float) -> list[Content]:
-    """Every run against the clinical floor in every test cohort that both have."""
-    floor = groups.get(CLINICAL_FLOOR, {})
-    return [
-        _comparison(groups[run][cohort], floor[cohort], confidence=confidence)
-        | {"cohort": cohort, "run": run, "against": CLINICAL_FLOOR}
-        for run in groups
-        if run != CLINICAL_FLOOR
-        for cohort in test_cohorts(list(groups[run]))
-        if cohort in floor
-    ]
-
-
-def _comparison(group: Group, floor: Group, *, confidence: float) -> Content:
-    """Difference in AUC of the same patients, by paired DeLong."""
-    place = {patient_id: row for row, patient_id in enumerate(floor.patient_id)}
-    if set(place) != set(group.patient_id):
-        missing = Estimate(None, None, None, 0, "paired DeLong", confidence, OTHER_PATIENTS)
-        return {"difference": asdict(missing), "p_value": None}
-    order = [place[patient_id] for patient_id in group.patient_id]
-    found = paired_delong(
-        group.label, group.probability, floor.probability[order], confidence=confidence
-    )
-    return {"difference": asdict(found.difference), "p_value": found.p_value}
+def _contradictions(content: Content) -> list[Content]:
+    """What the audit of printed tables finds in these numbers: nothing, unless we are wrong."""
+    return [asdict(found) for found in audit(tables_of_metrics(content))]

@@ -37,6 +37,14 @@ def test_cohorts(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in (TRAIN, VALIDATION)]
 
 
+def main_cohort(names: Sequence[str]) -> str | None:
+    """The group that a study is judged by: both test cohorts together, else the first one."""
+    tested = test_cohorts(names)
+    if BOTH_TESTS in tested:
+        return BOTH_TESTS
+    return tested[0] if tested else None
+
+
 def _group(rows: Sequence[Prediction]) -> Group:
     """Patients as arrays; those without a label are left out and counted."""
     known = [row for row in rows if row.label is not None]

@@ -14,7 +14,7 @@ import numpy as np
 from neoresponse.data.predictions import Prediction
 from neoresponse.errors import RunError
 from neoresponse.evaluation.groups import groups_of_patients, test_cohorts
-from neoresponse.stats import delong_interval, paired_delong
+from neoresponse.stats import auc_interval, paired_delong
 from neoresponse.types import Estimate, Modality
 
 ORACLE = "oracle.csv"
@@ -105,8 +105,8 @@ def limits(
                     cohort=cohort,
                     inputs=name,
                     num_patients=len(best),
-                    reached=delong_interval(group.label, group.probability, confidence=confidence),
-                    best=delong_interval(group.label, best, confidence=confidence),
+                    reached=auc_interval(group.label, group.probability, confidence=confidence),
+                    best=auc_interval(group.label, best, confidence=confidence),
                     gap=gap.difference,
                 )
             )

@@ -26,6 +26,7 @@ from neoresponse.preprocess.ultrasound import (
     Window,
     crop_frame,
     follow_up_window,
+    lesion_mm,
     lesion_window,
     window_box,
 )
@@ -43,19 +44,24 @@ from neoresponse.types import (
 SCHEMA = "neoresponse.prepared/1"
 MANIFEST = "manifest.json"
 IMAGES = (Modality.US_0, Modality.US_1, Modality.BIOPSY)
-CODE_VERSION = 1
-"""Raised when the same file and settings would give other pixels than before."""
+CODE_VERSION = 2
+"""Raised when the same file and settings would give other pixels or sizes than before."""
 
 Record = dict[str, Any]
-Cut = tuple[Pixels, Box]
-"""Pixels, and the box in the source that they show."""
+Cut = tuple[Pixels, Box, Record]
+"""Pixels, the box in the source that they show, and what was measured on the way."""
 Image = tuple[Pixels, Record]
 """Pixels, and what they were made from."""
 
 
 @dataclass(frozen=True)
 class StoredPatient:
-    """What the store knows of a patient besides pixels."""
+    """What the store knows of a patient besides pixels.
+
+    Attributes:
+        shrinkage: share of the lesion's longest side that is gone from US-0 to US-1, at most 1 (no
+            longer visible), below 0 where it grew; None where a side is not known.
+    """
 
     patient_id: str
     label: int | None
@@ -64,6 +70,7 @@ class StoredPatient:
     available: tuple[Modality, ...]
     machine: str | None
     centre: str | None
+    shrinkage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -187,9 +194,10 @@ def _prepare_patient(
     return {
         modality: (
             pixels,
-            {**sources[modality], "window": _numbers(window), "pixels_sha256": _hash(pixels)},
+            {**sources[modality], "window": _numbers(window), "pixels_sha256": _hash(pixels)}
+            | measured,
         )
-        for modality, (pixels, window) in cuts.items()
+        for modality, (pixels, window, measured) in cuts.items()
     }
 
 
@@ -235,6 +243,7 @@ def _crop_ultrasound(patient: Patient, settings: PrepareSettings) -> dict[Modali
     """Crop and window of each time point."""
     frames: dict[Modality, UltrasoundFrame] = {}
     windows: dict[Modality, Window] = {}
+    sizes: dict[Modality, float | None] = {}
     for modality, source in ((Modality.US_0, patient.us_0), (Modality.US_1, patient.us_1)):
         if source is None:
             continue
@@ -248,11 +257,12 @@ def _crop_ultrasound(patient: Patient, settings: PrepareSettings) -> dict[Modali
         else:  # only a US-1 frame, and nothing visible on it: the whole B-mode picture
             side = min(frame.region.width, frame.region.height)
             windows[modality] = Window(centre=frame.region.centre, side=side, is_mm=False)
-        frames[modality] = frame
+        frames[modality], sizes[modality] = frame, lesion_mm(frame, roi)
     return {
         modality: (
             crop_frame(frame, windows[modality], image_px=settings.image_px),
             window_box(frame, windows[modality]),
+            {"lesion_mm": sizes[modality]},
         )
         for modality, frame in frames.items()
     }
@@ -271,7 +281,7 @@ def _cut_biopsy(patient: Patient, settings: PrepareSettings) -> dict[Modality, C
     roi = read_roi(source.roi_path) if source.roi_path is not None else None
     with open_slide(source.path, mpp=source.mpp) as slide:
         patches = read_patches(slide, roi, region_px=settings.region_px, patch_px=settings.image_px)
-        return {Modality.BIOPSY: (patches, region_box(slide, roi))}
+        return {Modality.BIOPSY: (patches, region_box(slide, roi), {})}
 
 
 def _hash(pixels: Pixels) -> str:
@@ -325,4 +335,13 @@ def _stored_patient(record: Record) -> StoredPatient:
         available=tuple(Modality(name) for name in record["available"]),
         machine=record["machine"],
         centre=record["centre"],
+        shrinkage=_shrinkage(record.get("images", {})),
     )
+
+
+def _shrinkage(images: Record) -> float | None:
+    """How much smaller the lesion became, from the sizes measured at both time points."""
+    before, after = (
+        images.get(time, {}).get("lesion_mm") for time in (Modality.US_0, Modality.US_1)
+    )
+    return 1 - after / before if before and after is not None else None

@@ -46,6 +46,24 @@ def lesion_window(frame: UltrasoundFrame, roi: Roi, *, margin_ratio: float) -> W
     return Window(centre=bounds.centre, side=side, is_mm=frame.spacing_mm is not None)
 
 
+def lesion_mm(frame: UltrasoundFrame, roi: Roi | None) -> float | None:
+    """Longest side of the box around a lesion in mm.
+
+    Args:
+        frame: the frame that the outline was drawn on.
+        roi: outline of the lesion, or None where it is no longer visible.
+
+    Returns:
+        0 where nothing is visible; None where the size of a pixel is not known.
+    """
+    if roi is None:
+        return 0.0
+    if frame.spacing_mm is None:
+        return None
+    row_mm, column_mm = frame.spacing_mm
+    return max(roi.bounds.width * column_mm, roi.bounds.height * row_mm)
+
+
 def follow_up_window(
     before: Window, frame_0: UltrasoundFrame, frame_1: UltrasoundFrame, roi_1: Roi | None
 ) -> Window:

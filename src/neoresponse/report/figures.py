@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.config import FLOORS
 from neoresponse.report.sources import Epoch
 from neoresponse.types import RESEARCH_USE, SIMULATED
 
@@ -22,7 +22,6 @@ from neoresponse.types import RESEARCH_USE, SIMULATED
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 MARKERS = ("o", "s", "^", "v", "P", "X")
-FLOOR_COLOUR = "#595959"
 INK, PALE, WARNING = "#1F2933", "#D5DAE0", "#A3001B"
 SETTINGS: Any = {
     "svg.hashsalt": "neoresponse",
@@ -52,9 +51,17 @@ class Look:
     marker: str
 
 
+FLOOR_LOOKS = (
+    Look("#595959", (0, (4, 2)), "D"),
+    Look("#7F7F7F", (0, (1, 1)), "d"),
+    Look("#7F7F7F", (0, (3, 1, 1, 1)), "P"),
+)
+"""How the floors are drawn, in the order of `FLOORS`."""
+
+
 def looks(runs: Sequence[str]) -> dict[str, Look]:
-    """A look per run; the clinical floor is grey and dashed."""
-    images = [name for name in runs if name != CLINICAL_FLOOR]
+    """A look per run; floors are grey and dashed."""
+    images = [name for name in runs if name not in FLOORS]
     found = {
         name: Look(
             PALETTE[place % len(PALETTE)],
@@ -63,7 +70,7 @@ def looks(runs: Sequence[str]) -> dict[str, Look]:
         )
         for place, name in enumerate(images)
     }
-    return found | {CLINICAL_FLOOR: Look(FLOOR_COLOUR, (0, (4, 2)), "D")}
+    return found | dict(zip(FLOORS, FLOOR_LOOKS, strict=True))
 
 
 @mpl.rc_context(SETTINGS)
@@ -83,11 +90,11 @@ def auc_figure(metrics: Content, *, runs: Sequence[str], cohorts: Sequence[str])
     ]
     names = 0.35 + 0.075 * max((len(run) for run in runs), default=0)  # inches
     width = 4.4 + names
-    figure = _new(width=width, height=1.25 + 0.27 * len(lines) + 0.34 * len(cohorts))
-    bottom, top = 0.62 / _height(figure), 1 - 0.4 / _height(figure)
+    figure = new_figure(width=width, height=1.25 + 0.27 * len(lines) + 0.34 * len(cohorts))
+    bottom, top = 0.62 / height_of(figure), 1 - 0.4 / height_of(figure)
     axes = figure.add_axes((names / width, bottom, 2.6 / width, top - bottom))
     title = f"AUC with its {100 * metrics['confidence']:g} % interval"
-    figure.text(0.02, 1 - 0.12 / _height(figure), title, weight="bold", fontsize=10, va="top")
+    figure.text(0.02, 1 - 0.12 / height_of(figure), title, weight="bold", fontsize=10, va="top")
     place, ticks, seen = 0.0, [], ""
     for cohort, run, estimate in lines:
         if cohort != seen:
@@ -99,7 +106,7 @@ def auc_figure(metrics: Content, *, runs: Sequence[str], cohorts: Sequence[str])
         ticks.append((place, run))
         _whisker(axes, place, estimate, looks(runs)[run])
     _finish_auc_axes(axes, ticks, lines, bottom=place)
-    return _svg(figure, is_simulated=metrics["is_simulated"])
+    return as_svg(figure, is_simulated=metrics["is_simulated"])
 
 
 @mpl.rc_context(SETTINGS)
@@ -113,7 +120,7 @@ def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str], title: str
         title: the group in words.
     """
     height = 4.65 + 0.2 * len(runs)
-    figure = _new(width=4.1, height=height)
+    figure = new_figure(width=4.1, height=height)
     axes = figure.add_axes((0.15, 1 - 3.85 / height, 0.8, 3.28 / height))
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=1, zorder=1)
     for run in runs:
@@ -140,7 +147,7 @@ def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str], title: str
         frameon=False, fontsize=8, handlelength=2.6, title="AUC (interval)", title_fontsize=8,
         alignment="left",
     )  # fmt: skip
-    return _svg(figure, is_simulated=metrics["is_simulated"])
+    return as_svg(figure, is_simulated=metrics["is_simulated"])
 
 
 @mpl.rc_context(SETTINGS)
@@ -181,7 +188,7 @@ def _curves(
     name: str,
 ) -> bytes:
     """Lines over epochs."""
-    figure = _new(width=4.6, height=3.1)
+    figure = new_figure(width=4.6, height=3.1)
     axes = figure.add_axes((0.12, 0.2, 0.84, 0.64))
     numbers = [epoch.epoch for epoch in epochs]
     for place, (label, values) in enumerate(lines.items()):
@@ -204,7 +211,7 @@ def _curves(
     axes.grid(color=PALE, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=8)
-    return _svg(figure, is_simulated=is_simulated)
+    return as_svg(figure, is_simulated=is_simulated)
 
 
 def _whisker(axes: Axes, place: float, estimate: Content, look: Look) -> None:
@@ -232,23 +239,23 @@ def _finish_auc_axes(
     axes.grid(axis="x", color=PALE, linewidth=0.5)
 
 
-def _new(*, width: float, height: float) -> Figure:
+def new_figure(*, width: float, height: float) -> Figure:
     """An empty figure, in inches."""
     return Figure(figsize=(width, height))
 
 
-def _height(figure: Figure) -> float:
+def height_of(figure: Figure) -> float:
     """Height in inches."""
     return float(figure.get_figheight())
 
 
-def _svg(figure: Figure, *, is_simulated: bool) -> bytes:
+def as_svg(figure: Figure, *, is_simulated: bool) -> bytes:
     """Write a figure with its marks; no date, no random ids."""
     figure.text(
-        0.01, 0.05 / _height(figure), RESEARCH_USE, fontsize=6, color="#6B7580", va="bottom"
+        0.01, 0.05 / height_of(figure), RESEARCH_USE, fontsize=6, color="#6B7580", va="bottom"
     )
     if is_simulated:
-        top = 1 - 0.1 / _height(figure)
+        top = 1 - 0.1 / height_of(figure)
         frame = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": WARNING}
         figure.text(
             0.975, top, SIMULATED, color=WARNING, weight="bold", fontsize=8, va="top",

@@ -4,20 +4,21 @@ In: the folder. Out: a new folder with the page, `tables/*.csv` and `figures/*.s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 import neoresponse
-from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.config import CLINICAL_FLOOR, FLOORS
 from neoresponse.durable import new_folder, write_bytes, write_text
 from neoresponse.errors import RunError
-from neoresponse.evaluation.groups import BOTH_TESTS, TRAIN, test_cohorts
-from neoresponse.report import figures, tables
-from neoresponse.report.pictures import inline_picture, inline_svg
+from neoresponse.evaluation.groups import main_cohort, test_cohorts
+from neoresponse.report import tables
+from neoresponse.report.drawings import Drawing, drawings_of
+from neoresponse.report.pictures import inline_picture
 from neoresponse.report.sources import Content, Study, read_study
+from neoresponse.report.study_tables import cells, study_tables
 from neoresponse.types import RESEARCH_USE, SIMULATED, Modality
 
 PAGE = "report.html"
@@ -31,26 +32,6 @@ INPUTS = {
 
 TOWARD = {"pcr": "pCR", "residual": "residual disease"}
 """What a patient's heat speaks for -> how it is said."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of the page.
-
-    Attributes:
-        name: file name under `figures/`.
-        svg: its content.
-        alt: what it shows, in words, for those who cannot see it.
-    """
-
-    name: str
-    svg: bytes
-    alt: str
-
-    @property
-    def address(self) -> str:
-        """The figure as the address of an image."""
-        return inline_svg(self.svg)
 
 
 def write_report(work: Path, out: Path, *, force: bool = False) -> Path:
@@ -70,9 +51,9 @@ def write_report(work: Path, out: Path, *, force: bool = False) -> Path:
     """
     try:
         study = read_study(work)
-        drawings = _drawings(study)
-        page = render_page(study, drawings)
         written = tables.csv_tables(study)
+        drawings = drawings_of(study)
+        page = render_page(study, drawings)
     except (LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
         raise RunError(
             f"{work}: expected the files of a study as they were written, got others "
@@ -95,7 +76,7 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
 
     Args:
         study: the study folder, read.
-        drawings: "auc", "roc" or "curves: <run>" -> the figures to show there.
+        drawings: from `drawings_of`.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -115,12 +96,17 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         study=study,
         drawings=drawings,
         runs=study.named(),
+        judged=study.judged(),
+        main=main_cohort(tables.groups_of(study)),
+        study_tables=[(table, list(cells(study, table))) for table in study_tables(study)],
+        gained=_gained(study),
         groups=tables.groups_of(study),
         test_groups=test_cohorts(tables.groups_of(study)),
         summary=_summary(study),
         maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
         heads=tables.HEADS,
         floor=CLINICAL_FLOOR,
+        floors=FLOORS,
         version=neoresponse.__version__,
         research_use=RESEARCH_USE,
         simulated=SIMULATED,
@@ -144,66 +130,48 @@ def say_percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "–"
 
 
-def _drawings(study: Study) -> dict[str, list[Drawing]]:
-    """Every figure, by the place where it stands."""
-    placed: dict[str, list[Drawing]] = {"auc": [], "roc": []}
-    runs, groups = study.named(), tables.groups_of(study)
-    # Any part may say that patients are simulated; then every figure says so.
-    metrics = (study.metrics or {}) | {"is_simulated": study.is_simulated}
-    tested = test_cohorts(groups)
-    if tested:
-        picture = figures.auc_figure(metrics, runs=runs, cohorts=tested)
-        alt = f"AUC with interval of {', '.join(runs)} in {', '.join(tested)}; see the tables."
-        placed["auc"].append(Drawing("auc.svg", picture, alt))
-    for group in groups:
-        if group != TRAIN:
-            title = tables.COHORTS.get(group, group)
-            picture = figures.roc_figure(metrics, group, runs=runs, title=title)
-            alt = f"ROC curves in {group}. " + "; ".join(_say_aucs(study, group))
-            placed["roc"].append(Drawing(f"roc_{_file_part(group)}.svg", picture, alt))
-    for run, epochs in study.epochs.items():
-        placed[f"curves: {run}"] = _curve_drawings(study, run) if epochs else []
-    return placed
-
-
-def _curve_drawings(study: Study, run: str) -> list[Drawing]:
-    """Both figures of a training."""
-    epochs = study.epochs[run]
-    kept = next((f"epoch {e.epoch} was kept" for e in epochs if e.is_kept), "no epoch is kept yet")
-    loss = figures.loss_figure(run, epochs, is_simulated=study.is_simulated)
-    seen = figures.validation_figure(run, epochs, is_simulated=study.is_simulated)
-    return [
-        Drawing(f"loss_{run}.svg", loss, f"Loss of {run} over {len(epochs)} epochs; {kept}."),
-        Drawing(
-            f"validation_{run}.svg",
-            seen,
-            f"Validation accuracy and AUC of {run} over {len(epochs)} epochs; {kept}.",
-        ),
-    ]
-
-
-def _say_aucs(study: Study, group: str) -> list[str]:
-    """The AUC of each run in a group, in words."""
-    if study.metrics is None:
-        return []
-    cohorts = {run: study.metrics["runs"][run]["cohorts"] for run in study.named()}
-    return [
-        f"{run}: AUC {figures.say(found[group]['auc'])}"
-        for run, found in cohorts.items()
-        if group in found
-    ]
-
-
 def _summary(study: Study) -> Content | None:
     """The largest test group, each run's AUC in it, and its gain over the clinical floor."""
     tested = test_cohorts(tables.groups_of(study))
     if study.metrics is None or not tested:
         return None
-    cohort = BOTH_TESTS if BOTH_TESTS in tested else tested[0]
-    gains = {c["run"]: c for c in study.metrics["comparisons"] if c["cohort"] == cohort}
+    cohort = main_cohort(tested)
+    gains = {
+        c["run"]: c
+        for c in study.metrics["comparisons"]
+        if c["cohort"] == cohort and c["against"] == CLINICAL_FLOOR
+    }
     groups = {run: study.metrics["runs"][run]["cohorts"].get(cohort) for run in study.named()}
     present = {run: group for run, group in groups.items() if group}
-    return {"cohort": cohort, "runs": present, "gains": gains}
+    judged = study.judged()
+    return {
+        "cohort": cohort,
+        "runs": {run: group for run, group in present.items() if run in judged},
+        "others": {run: group for run, group in present.items() if run not in judged},
+        "below": _below_a_floor(present),
+        "gains": gains,
+    }
+
+
+def _below_a_floor(groups: Content) -> list[str]:
+    """Networks whose AUC is below that of some floor."""
+    aucs = {run: group["auc"]["value"] for run, group in groups.items()}
+    known = {run: value for run, value in aucs.items() if value is not None}
+    best = max((value for run, value in known.items() if run in FLOORS), default=0.0)
+    return [run for run, value in known.items() if run not in FLOORS and value < best]
+
+
+def _gained(study: Study) -> list[tuple[Content, Content]]:
+    """Each comparison with a floor in the main cohort, with its likelihood ratio test."""
+    if study.metrics is None:
+        return []
+    tests = {(t["run"], t["against"]): t for t in study.metrics["likelihood_ratios"]}
+    cohort = main_cohort(tables.groups_of(study))
+    return [
+        (one, tests[one["run"], one["against"]])
+        for one in study.metrics["comparisons"]
+        if one["cohort"] == cohort and one["combined"]
+    ]
 
 
 def _map_rows(study: Study, run: str) -> list[dict[str, Any]]:
@@ -224,8 +192,3 @@ def _map_rows(study: Study, run: str) -> list[dict[str, Any]]:
         toward = TOWARD[patient["toward"]] if "toward" in patient else None
         rows.append({"patient": patient, "toward": toward, "images": shown})
     return rows
-
-
-def _file_part(group: str) -> str:
-    """A group's name as part of a file name."""
-    return "".join(c if c.isalnum() or c in "-+" else "_" for c in group)

@@ -12,11 +12,12 @@ from typing import Any
 
 from neoresponse.cohort.flow import SCHEMA as FLOW_SCHEMA
 from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
-from neoresponse.config import CLINICAL_FLOOR
+from neoresponse.config import FLOORS, ModelSettings
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
-from neoresponse.evaluation.evaluate import FILE_NAME as METRICS_FILE
-from neoresponse.evaluation.evaluate import read_metrics
+from neoresponse.evaluation.metrics_file import FILE_NAME as METRICS_FILE
+from neoresponse.evaluation.metrics_file import read_metrics
+from neoresponse.settings_file import run_settings
 
 # The parts that write these two need torch, which a report does not; a test keeps both alike.
 RUN_SCHEMA = "neoresponse.run/1"
@@ -53,6 +54,7 @@ class Study:
         epochs: run -> its epochs.
         metrics: content of `evaluation/metrics.json`, or None.
         maps: run -> content of `explain/<run>/explain.json`.
+        networks: run -> its network, from `config.toml` of its run folder.
     """
 
     folder: Path
@@ -64,15 +66,19 @@ class Study:
     epochs: Mapping[str, list[Epoch]]
     metrics: Content | None
     maps: Mapping[str, Content]
+    networks: Mapping[str, ModelSettings]
 
     def named(self) -> list[str]:
-        """Names of evaluated runs in the order of the study, the clinical floor last."""
+        """Names of evaluated runs in the order of the study, the floors last."""
         if self.metrics is None:
             return []
-        # JSON objects are sorted by name; the list of comparisons keeps the order of the study.
-        listed = [comparison["run"] for comparison in self.metrics["comparisons"]]
-        names = dict.fromkeys([*listed, *sorted(self.metrics["runs"])])
-        return sorted(names, key=lambda name: name == CLINICAL_FLOOR)
+        # JSON objects are sorted by name; this list keeps the order of the study.
+        names = [name for name in self.metrics["run_order"] if name in self.metrics["runs"]]
+        return sorted(names, key=lambda name: FLOORS.index(name) if name in FLOORS else -1)
+
+    def judged(self) -> list[str]:
+        """The networks, and the clinical floor where it is there: what a figure shows."""
+        return [name for name in self.named() if name not in FLOORS[1:]]
 
     def in_order(self, runs: Iterable[str]) -> list[str]:
         """The same runs in the order of `named`, others last."""
@@ -118,6 +124,10 @@ def read_study(folder: Path) -> Study:
         epochs=epochs,
         metrics=metrics,
         maps=maps,
+        networks={
+            run: run_settings(str(path)).model
+            for run, path in _find(folder / "runs", "config.toml", named=named).items()
+        },
     )
 
 

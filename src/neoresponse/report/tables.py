@@ -9,7 +9,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from neoresponse.cohort.dictionary import FOCALITY
+from neoresponse.report.forest import VARIABLES
+from neoresponse.report.model_tables import (
+    added_value_rows,
+    calibration_curve_rows,
+    calibration_rows,
+    decision_curve_rows,
+    decision_rows,
+    precision_recall_rows,
+    spread,
+    subgroup_rows,
+)
 from neoresponse.report.sources import Study
+from neoresponse.report.study_tables import (
+    COLUMNS,
+    figure_4_rows,
+    figure_5_rows,
+    study_tables,
+    table_rows,
+)
 from neoresponse.types import SIMULATED
 
 RATES = {
@@ -21,6 +39,9 @@ RATES = {
 }
 """Key in `metrics.json` -> head of the column."""
 
+FURTHER = {"average_precision": "AP", "f1": "F1", "mcc": "MCC"}
+"""Further columns of the same table."""
+
 COUNTS = {"tp": "TP", "fp": "FP", "fn": "FN", "tn": "TN"}
 COHORTS = {
     "train": "training",
@@ -31,9 +52,28 @@ COHORTS = {
 }
 """Group in `metrics.json` -> how it is headed."""
 
+AGAINST = {
+    "clinical_floor": "clinical floor",
+    "subtype_floor": "subtype alone",
+    "size_change_floor": "size change alone",
+}
+"""Floor -> how it is called in a table of comparisons."""
+
+RECALIBRATIONS = {
+    "platt": "Platt's line",
+    "temperature": "temperature",
+    "isotonic": "isotonic",
+}
+"""Kind of recalibration -> how it is called."""
+
 INPUTS = {"biopsy": "biopsy", "us_0": "US-0", "us_1": "US-1", "clinical": "clinical variables"}
 HEADS: dict[str, Mapping[str, str] | tuple[str, ...]] = {
     "rates": RATES,
+    "further": FURTHER,
+    "against": AGAINST,
+    "recalibrations": RECALIBRATIONS,
+    "variables": VARIABLES,
+    "columns": COLUMNS,
     "counts": COUNTS,
     "cohorts": COHORTS,
     "focality": FOCALITY.words,
@@ -58,8 +98,18 @@ def csv_tables(study: Study) -> dict[str, str]:
         "split.csv": list(_split_rows(study)),
         "metrics.csv": list(_metric_rows(study)),
         "comparisons.csv": list(_comparison_rows(study)),
+        "added_value.csv": list(added_value_rows(study)),
         "limits.csv": list(_limit_rows(study)),
         "roc.csv": list(_roc_rows(study)),
+        "precision_recall.csv": list(precision_recall_rows(study)),
+        "calibration.csv": list(calibration_rows(study)),
+        "calibration_curves.csv": list(calibration_curve_rows(study)),
+        "decisions.csv": list(decision_rows(study)),
+        "decision_curves.csv": list(decision_curve_rows(study)),
+        "subgroups.csv": list(subgroup_rows(study)),
+        **{f"table_{t.number}.csv": list(table_rows(study, t)) for t in study_tables(study)},
+        "figure_4_roc.csv": list(figure_4_rows(study)),
+        "figure_5_roc.csv": list(figure_5_rows(study)),
     }
     return {
         name: _to_csv(rows, is_simulated=study.is_simulated)
@@ -113,8 +163,8 @@ def _metric_rows(study: Study) -> Iterable[Row]:
             "threshold": record["threshold"],
             **found["counts"],
         }
-        for name in ("auc", *RATES):
-            row |= _spread(name, found[name])
+        for name in ("auc", *RATES, *FURTHER):
+            row |= spread(name, found[name])
         yield row
 
 
@@ -126,9 +176,17 @@ def _comparison_rows(study: Study) -> Iterable[Row]:
             "run": comparison["run"],
             "against": comparison["against"],
             "num_patients": comparison["difference"]["num_patients"],
-            **_spread("difference", comparison["difference"]),
+            **spread("difference", comparison["difference"]),
             "p_value": comparison["p_value"],
+            "p_adjusted": comparison["p_adjusted"],
+            **_mcnemar(comparison["mcnemar"]),
         }
+
+
+def _mcnemar(test: Row | None) -> dict[str, Any]:
+    """McNemar's test over several columns."""
+    names = ("num_only_first_right", "num_only_second_right", "p_value", "method")
+    return {f"mcnemar_{name}": test[name] if test else None for name in names}
 
 
 def _limit_rows(study: Study) -> Iterable[Row]:
@@ -136,9 +194,9 @@ def _limit_rows(study: Study) -> Iterable[Row]:
     for limit in study.metrics.get("limits", ()) if study.metrics else ():
         yield {
             **{name: limit[name] for name in ("cohort", "run", "inputs", "num_patients")},
-            **_spread("reached", limit["reached"]),
-            **_spread("best", limit["best"]),
-            **_spread("gap", limit["gap"]),
+            **spread("reached", limit["reached"]),
+            **spread("best", limit["best"]),
+            **spread("gap", limit["gap"]),
         }
 
 
@@ -161,17 +219,6 @@ def _records(study: Study) -> Iterable[tuple[str, str, Row]]:
             record = study.metrics["runs"][run]
             if group in record["cohorts"]:
                 yield group, run, record
-
-
-def _spread(name: str, estimate: Row) -> dict[str, Any]:
-    """An estimate over several columns."""
-    return {
-        name: estimate["value"],
-        f"{name}_low": estimate["low"],
-        f"{name}_high": estimate["high"],
-        f"{name}_method": estimate["method"],
-        f"{name}_note": estimate["note"],
-    }
 
 
 def _to_csv(rows: Sequence[Row], *, is_simulated: bool) -> str:

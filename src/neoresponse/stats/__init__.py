@@ -34,6 +34,7 @@ from neoresponse.stats.compare import (
     Comparison,
     delong_covariance,
     equal_aucs_test,
+    heterogeneity_test,
     mcnemar_tests,
     paired_delong,
     unpaired_delong,
@@ -46,7 +47,12 @@ from neoresponse.stats.contingency import (
     odds_ratio,
     trend_test,
 )
-from neoresponse.stats.decision import DecisionCurve, decision_curve, net_benefit
+from neoresponse.stats.decision import (
+    DecisionCurve,
+    decision_curve,
+    net_benefit,
+    net_benefit_differences,
+)
 from neoresponse.stats.discrimination import (
     Placements,
     RocCurve,
@@ -68,6 +74,7 @@ from neoresponse.stats.groups import (
     t_test,
 )
 from neoresponse.stats.interval import (
+    auc_interval,
     delong_interval,
     delong_variance,
     hanley_mcneil_error,
@@ -103,6 +110,14 @@ from neoresponse.stats.samplesize import (
     validation_size_for_auc,
     validation_size_for_ratio,
 )
+from neoresponse.stats.scores import (
+    BinnedBrier,
+    binned_brier,
+    bootstrap_brier,
+    calibration_error_by_chance,
+    log_score_difference,
+    score_step,
+)
 from neoresponse.stats.significance import Significance, adjust_p_values
 from neoresponse.stats.threshold import (
     Confusion,
@@ -115,6 +130,7 @@ from neoresponse.stats.threshold import (
 )
 
 __all__ = [
+    "BinnedBrier",
     "Bootstrap",
     "BrierParts",
     "CalibrationBin",
@@ -138,14 +154,18 @@ __all__ = [
     "adjust_p_values",
     "area_under_precision",
     "auc",
+    "auc_interval",
     "average_precision",
+    "binned_brier",
     "bootstrap_area",
     "bootstrap_auc",
     "bootstrap_auc_difference",
+    "bootstrap_brier",
     "bootstrap_measures",
     "brier_parts",
     "brier_score",
     "calibration_curve",
+    "calibration_error_by_chance",
     "calibration_line",
     "chi_square",
     "clopper_pearson_interval",
@@ -172,9 +192,11 @@ __all__ = [
     "g_test",
     "hanley_mcneil_error",
     "has_both_classes",
+    "heterogeneity_test",
     "hosmer_lemeshow",
     "kruskal_wallis",
     "log_loss",
+    "log_score_difference",
     "logistic_model",
     "logistic_probability",
     "mann_whitney",
@@ -182,6 +204,7 @@ __all__ = [
     "means_test",
     "nested_models_test",
     "net_benefit",
+    "net_benefit_differences",
     "newcombe_interval",
     "observed_over_expected",
     "odds_ratio",
@@ -194,6 +217,7 @@ __all__ = [
     "rates",
     "roc_curve",
     "scaled_brier_score",
+    "score_step",
     "sensitivity_threshold",
     "shapiro_wilk",
     "spiegelhalter_test",

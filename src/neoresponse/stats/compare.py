@@ -4,6 +4,7 @@ In: labels and probabilities, or counts. Out: a difference with its interval and
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,6 +191,35 @@ def equal_aucs_test(label: npt.ArrayLike, probabilities: npt.ArrayLike) -> Signi
     degrees = len(spread)
     p_value = float(chdtrc(degrees, statistic))
     return Significance(statistic, p_value, "Wald test of equal AUCs", degrees)
+
+
+def heterogeneity_test(
+    groups: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
+) -> Significance:
+    """Test that one model has the same AUC in groups that share no patient.
+
+    Args:
+        groups: labels and probabilities of each group, each of shape (patients,).
+
+    Returns:
+        Cochran's Q over the AUCs, weighted by their DeLong variances, against chi-square with
+        (groups - 1) degrees of freedom. Groups whose AUC has no variance (fewer than two patients
+        in a class, or an AUC of 0 or 1) are left out, and the note says how many. None where fewer
+        than two are left. Nothing is fitted.
+
+    Source: Cochran, Biometrics 1954, 10:101-129; variances: DeLong et al., Biometrics 1988.
+    """
+    name = "Cochran's Q"
+    placed = [sorted_placements(*group) for group in groups]
+    found = [(one.auc, variance) for one in placed if (variance := delong_variance(one))]
+    num_lost = len(placed) - len(found)
+    note = f"{num_lost} of {len(placed)} groups left out: no variance" if num_lost else ""
+    if len(found) < 2:
+        return Significance(None, None, name, None, f"not estimable: {note or 'one group'}")
+    aucs, variances = np.array(found, dtype=np.float64).T
+    centre = np.average(aucs, weights=1 / variances)
+    statistic, degrees = float(np.sum((aucs - centre) ** 2 / variances)), len(found) - 1
+    return Significance(statistic, float(chdtrc(degrees, statistic)), name, degrees, note)
 
 
 def mcnemar_tests(num_first_only: int, num_second_only: int) -> dict[str, Significance]:

@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from neoresponse.stats.bootstrap import Bootstrap, block_sizes, drawn_counts
 from neoresponse.stats.calibration import checked_probabilities
-from neoresponse.types import FloatArray
+from neoresponse.stats.discrimination import Booleans
+from neoresponse.types import Estimate, FloatArray
+
+SAME_CALLS = "no interval: at this threshold both call the same patients pCR"
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,7 @@ def decision_curve(
     Med. Inform. Decis. Mak. 2008, 8:53 (patients drawn without regard to their class).
     """
     is_pcr, values = checked_probabilities(label, probability)
-    cuts = np.asarray(thresholds, dtype=np.float64)
-    if cuts.ndim != 1 or not ((cuts > 0) & (cuts < 1)).all():
-        raise ValueError("thresholds: expected numbers between 0 and 1 of shape (thresholds,)")
-    plan = plan or Bootstrap()
-    if plan.kind != "percentile":
-        raise ValueError(f"plan: expected the percentile kind, got {plan.kind!r}")
+    cuts, plan = _checked_cuts(thresholds), _checked_plan(plan)
     is_called = values[:, np.newaxis] >= cuts  # (patients, thresholds)
     true = (is_called & is_pcr[:, np.newaxis]).mean(axis=0)
     false = (is_called & ~is_pcr[:, np.newaxis]).mean(axis=0)
@@ -108,14 +106,7 @@ def decision_curve(
     prevalence = float(is_pcr.mean())
     low = high = None
     if rng is not None:
-        # Each patient's own contribution, so that a replicate is a weighted mean.
-        worth = is_called * np.where(is_pcr[:, np.newaxis], 1.0, -odds)
-        replicates = [
-            drawn_counts(rng, size, values.size).astype(np.float64) @ worth / values.size
-            for size in block_sizes(plan.num_replicates, values.size)
-        ]
-        tails = [0.5 - plan.confidence / 2, 0.5 + plan.confidence / 2]
-        low, high = np.quantile(np.concatenate(replicates), tails, axis=0)
+        low, high = _ends(_worth(is_pcr, values, cuts), rng, plan)
     return DecisionCurve(
         threshold=cuts,
         net_benefit=np.asarray(true - false * odds),
@@ -126,3 +117,86 @@ def decision_curve(
         low=low,
         high=high,
     )
+
+
+def net_benefit_differences(
+    label: npt.ArrayLike,
+    probabilities: tuple[npt.ArrayLike, npt.ArrayLike],
+    *,
+    thresholds: npt.ArrayLike,
+    rng: np.random.Generator,
+    plan: Bootstrap | None = None,
+) -> list[Estimate]:
+    """Net benefit of a first model less that of a second for the same patients, per threshold.
+
+    Args:
+        label: 1 for pCR, 0 for residual disease, shape (patients,).
+        probabilities: of the first and of the second model, in [0, 1], each of shape (patients,).
+        thresholds: each in (0, 1), shape (thresholds,).
+        rng: where the draws come from; both models see the same draws.
+        plan: number of replicates and coverage; the percentile kind.
+
+    Returns:
+        One difference per threshold; no interval, with a note, where the two call nobody
+        differently.
+
+    Raises:
+        ValueError: as `decision_curve`.
+
+    Source: Vickers et al., BMC Med. Inform. Decis. Mak. 2008, 8:53.
+    """
+    cuts, plan = _checked_cuts(thresholds), _checked_plan(plan)
+    first, second = (
+        _worth(*checked_probabilities(label, probability), cuts) for probability in probabilities
+    )
+    gain = first - second
+    low, high = _ends(gain, rng, plan)
+    values, is_other = gain.mean(axis=0), np.abs(gain).sum(axis=0) > 0
+    return [
+        Estimate(
+            float(values[place]),
+            float(low[place]) if is_other[place] else None,
+            float(high[place]) if is_other[place] else None,
+            len(gain),
+            plan.method,
+            plan.confidence,
+            "" if is_other[place] else SAME_CALLS,
+        )
+        for place in range(len(cuts))
+    ]
+
+
+def _checked_cuts(thresholds: npt.ArrayLike) -> FloatArray:
+    """Thresholds of shape (thresholds,), each between 0 and 1."""
+    cuts = np.asarray(thresholds, dtype=np.float64)
+    if cuts.ndim != 1 or not ((cuts > 0) & (cuts < 1)).all():
+        raise ValueError("thresholds: expected numbers between 0 and 1 of shape (thresholds,)")
+    return cuts
+
+
+def _checked_plan(plan: Bootstrap | None) -> Bootstrap:
+    """The plan, or the usual one; of the percentile kind."""
+    plan = plan or Bootstrap()
+    if plan.kind != "percentile":
+        raise ValueError(f"plan: expected the percentile kind, got {plan.kind!r}")
+    return plan
+
+
+def _worth(is_pcr: Booleans, values: FloatArray, cuts: FloatArray) -> FloatArray:
+    """Each patient's own part in the net benefit, shape (patients, thresholds)."""
+    is_called = values[:, np.newaxis] >= cuts
+    return np.asarray(is_called * np.where(is_pcr[:, np.newaxis], 1.0, -cuts / (1 - cuts)))
+
+
+def _ends(
+    worth: FloatArray, rng: np.random.Generator, plan: Bootstrap
+) -> tuple[FloatArray, FloatArray]:
+    """Percentile interval of the mean of each column, patients drawn without regard to class."""
+    num = len(worth)
+    replicates = [
+        drawn_counts(rng, size, num).astype(np.float64) @ worth / num
+        for size in block_sizes(plan.num_replicates, num)
+    ]
+    tails = [0.5 - plan.confidence / 2, 0.5 + plan.confidence / 2]
+    low, high = np.quantile(np.concatenate(replicates), tails, axis=0)
+    return low, high

@@ -4,6 +4,7 @@ In: patients. Out: an `Estimate`, which says so where an interval cannot be had.
 """
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from neoresponse.types import Estimate, IntArray
 ONE_CLASS = "not estimable: only one of the two classes is present"
 TOO_FEW = "no interval: fewer than two patients in one class"
 NO_SPREAD = "no interval: DeLong's variance is zero"
+PERFECT = "Newcombe's interval, because DeLong's variance is zero"
 NEAR = 1e-9
 
 
@@ -61,6 +63,31 @@ def delong_interval(
         half_width /= value * (1 - value)
         low, high = (float(expit(logit(value) + side * half_width)) for side in (-1, 1))
     return Estimate(value, low, high, placed.num_patients, method, confidence)
+
+
+def auc_interval(
+    label: npt.ArrayLike, probability: npt.ArrayLike, *, confidence: float = 0.95
+) -> Estimate:
+    """AUC with the interval to trust: DeLong's on the logit scale, Newcombe's for an AUC of 0 or 1.
+
+    Args:
+        label: 1 for pCR, 0 for residual disease, shape (patients,).
+        probability: predicted probability of pCR, shape (patients,).
+        confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+        As `delong_interval` on the logit scale. Where every pair is right, or every pair wrong,
+        DeLong's variance is zero and Newcombe's interval stands in, with a note. No interval, with
+        a note, where a class has fewer than two patients or all probabilities are tied.
+
+    Source: `delong_interval`, `newcombe_interval`; chosen by the coverage that
+    docs/explanation/statistics.md lists.
+    """
+    found = delong_interval(label, probability, confidence=confidence, scale="logit")
+    if found.value not in (0.0, 1.0) or found.note == TOO_FEW:
+        return found
+    other = newcombe_interval(label, probability, confidence=confidence)
+    return replace(other, note=f"{PERFECT} (AUC is {found.value:g})")
 
 
 def newcombe_interval(

@@ -1,46 +1,102 @@
-"""The clinical floor: logistic regression on the four variables, beside every image model."""
+"""The floors beside every image model: logistic regression on what is known without a network.
+
+In: the prepared store and the split. Out: predictions of every patient, fitted on training patients
+alone; no pixel is read.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from neoresponse.cohort.dictionary import MODEL_VARIABLES
 from neoresponse.cohort.split import Assignment
+from neoresponse.config import FLOORS
 from neoresponse.data.predictions import Prediction
 from neoresponse.preprocess.clinical import fit_encoder
 from neoresponse.preprocess.store import Store
+from neoresponse.stats.discrimination import has_both_classes
 from neoresponse.stats.logistic import fit_logistic, logistic_probability
 from neoresponse.training.fit import patients_of
+from neoresponse.types import FloatArray
 
 RIDGE = 1.0
 """Penalty on the squared coefficients of standardised variables; keeps them finite."""
+SUBTYPE = "phenotype"
+
+Training = Sequence[tuple[int, int]]
+"""Store row and label of each training patient."""
+BoolArray = npt.NDArray[np.bool_]
+Columns = tuple[FloatArray, BoolArray]
+"""Values, 0 where missing, and whether each is known; both (patients, columns)."""
 
 
-def clinical_floor(store: Store, assignments: Sequence[Assignment]) -> list[Prediction]:
-    """Fit on training patients, predict every patient of the split.
+def floors(store: Store, assignments: Sequence[Assignment]) -> dict[str, list[Prediction]]:
+    """Every floor for which training patients of both classes have what it needs.
 
     Args:
         store: the prepared store; no image of it is read.
         assignments: the split.
+
+    Returns:
+        Name, of `FLOORS`, -> predictions of every patient of the split.
     """
     train = patients_of(store, assignments, "train")
-    label = [outcome for _, outcome in train]
-    encoder = fit_encoder([store.patients[row].clinical for row, _ in train], label)
-    values, is_known = encoder.encode([patient.clinical for patient in store.patients])
+    found = {}
+    for name, columns in zip(FLOORS, (_clinical, _subtype, _size_change), strict=True):
+        values, is_known = columns(store, train)
+        if has_both_classes([label for row, label in train if is_known[row].any()]):
+            probability = _fitted(values, is_known, train)
+            found[name] = [_prediction(store, one, probability) for one in assignments]
+    return found
+
+
+def _fitted(values: FloatArray, is_known: BoolArray, train: Training) -> FloatArray:
+    """Probability of every patient of the store; fitted on training patients."""
     rows = [row for row, _ in train]
     # A variable that lacks in training gets a column that says so: missing is no value.
     is_missing = np.logical_not(is_known)
     lacks = is_missing[:, is_missing[rows].any(axis=0)]
-    design = np.column_stack([np.ones(len(values)), values.astype(float), lacks.astype(float)])
-    coefficients = fit_logistic(design[rows], label, ridge=RIDGE)
-    probability = logistic_probability(design, coefficients)
-    return [
-        Prediction(
-            a.patient_id,
-            a.cohort,
-            a.split,
-            a.label,
-            probability=float(probability[store.row_of[a.patient_id]]),
-            available=store.patients[store.row_of[a.patient_id]].available,
-        )
-        for a in assignments
-    ]
+    design = np.column_stack([np.ones(len(values)), values, lacks.astype(float)])
+    coefficients = fit_logistic(design[rows], [label for _, label in train], ridge=RIDGE)
+    return logistic_probability(design, coefficients)
+
+
+def _prediction(store: Store, assignment: Assignment, probability: FloatArray) -> Prediction:
+    """One patient of the split."""
+    row = store.row_of[assignment.patient_id]
+    return Prediction(
+        assignment.patient_id,
+        assignment.cohort,
+        assignment.split,
+        assignment.label,
+        probability=float(probability[row]),
+        available=store.patients[row].available,
+    )
+
+
+def _clinical(store: Store, train: Training) -> Columns:
+    """The four clinical variables."""
+    label = [outcome for _, outcome in train]
+    encoder = fit_encoder([store.patients[row].clinical for row, _ in train], label)
+    values, is_known = encoder.encode([patient.clinical for patient in store.patients])
+    return values.astype(np.float64), is_known.astype(bool)
+
+
+def _subtype(store: Store, train: Training) -> Columns:
+    """The subtype alone."""
+    values, is_known = _clinical(store, train)
+    place = MODEL_VARIABLES.index(SUBTYPE)
+    return values[:, [place]], is_known[:, [place]]
+
+
+def _size_change(store: Store, train: Training) -> Columns:
+    """How much smaller the lesion became from US-0 to US-1, standardised over training patients."""
+    shrinkage = np.array([[np.nan if p.shrinkage is None else p.shrinkage] for p in store.patients])
+    is_known = np.isfinite(shrinkage)
+    seen = shrinkage[[row for row, _ in train]]
+    seen = seen[np.isfinite(seen)]
+    spread = float(seen.std()) if seen.size else 0.0
+    centre = float(seen.mean()) if seen.size else 0.0
+    values = np.where(is_known, (shrinkage - centre) / (spread if spread > 1e-9 else 1.0), 0.0)
+    return values, is_known

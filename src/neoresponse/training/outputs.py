@@ -1,12 +1,15 @@
-"""Run folder + store -> `predictions.csv`, its card, and the clinical floor beside it."""
+"""Run folder + store -> `predictions.csv`, its card, the clinical floors and characteristics."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from neoresponse.cohort.split import read_split
+from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.data.characteristics import write_characteristics
 from neoresponse.data.predictions import (
     FILE_NAME,
-    FLOOR_NAME,
     PredictionsCard,
+    floor_file,
     write_card,
     write_predictions,
 )
@@ -14,7 +17,7 @@ from neoresponse.errors import RunError
 from neoresponse.models.trained import TrainedModel, load_model, use_threads
 from neoresponse.preprocess.store import Store
 from neoresponse.settings_file import run_settings
-from neoresponse.training.floor import clinical_floor
+from neoresponse.training.floor import floors
 from neoresponse.training.predict import predict_patients
 from neoresponse.training.run import CONFIG, is_trained_on
 from neoresponse.types import Modality, Track, untracked
@@ -30,7 +33,7 @@ def open_run(run: Path) -> TrainedModel:
 
 
 def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
-    """Write `predictions.csv` of a run's own split, and the clinical floor beside it.
+    """Write `predictions.csv` of a run's own split, and the clinical floors beside it.
 
     Raises:
         RunError: the store is not the one that the run was trained on.
@@ -44,7 +47,9 @@ def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
     model = open_run(run)
     predictions = predict_patients(model, store, assignments, track=track)
     write_card(run, _card(model, store))
-    write_predictions(run / FLOOR_NAME, clinical_floor(store, assignments))
+    _write_characteristics(run, store, [one.patient_id for one in assignments])
+    for name, rows in floors(store, assignments).items():
+        write_predictions(run / floor_file(name), rows)
     write_predictions(run / FILE_NAME, predictions)
 
 
@@ -53,7 +58,20 @@ def predict_new(run: Path, store: Store, folder: Path, *, track: Track = untrack
     model = open_run(run)
     predictions = predict_patients(model, store, None, track=track)
     write_card(folder, _card(model, store))
+    _write_characteristics(folder, store, [one.patient_id for one in predictions])
     write_predictions(folder / FILE_NAME, predictions)
+
+
+def _write_characteristics(folder: Path, store: Store, patient_ids: Sequence[str]) -> None:
+    """What the patients are, for subgroups."""
+    patients = [store.patients[store.row_of[patient_id]] for patient_id in patient_ids]
+    write_characteristics(
+        folder / CHARACTERISTICS,
+        (
+            (one.patient_id, {**one.clinical, "machine": one.machine, "centre": one.centre})
+            for one in patients
+        ),
+    )
 
 
 def _card(model: TrainedModel, store: Store) -> PredictionsCard:

@@ -15,6 +15,7 @@ import torch
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
 from neoresponse.config import RunSettings
+from neoresponse.data.cut import HALF, choose_cut, cut_rule, rule_in_words
 from neoresponse.durable import read_json, sha256_of, write_json, write_text
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model, weights_file
@@ -23,7 +24,6 @@ from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
 from neoresponse.settings_file import to_toml
-from neoresponse.stats.threshold import youden_threshold
 from neoresponse.training.arrange import choose_algorithms, keep_memory, uncompiled
 from neoresponse.training.fit import Fitted, fit_inputs
 from neoresponse.training.loop import Progress, metrics_csv, train_network
@@ -102,7 +102,7 @@ def forget_run(folder: Path) -> None:
 def recipe(settings: RunSettings) -> dict[str, Any]:
     """The settings that decide what a run becomes; all others may change beside it."""
     parts = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
-    return {**parts, "threshold": settings.evaluate.threshold}
+    return {**parts, "threshold": cut_rule(settings.evaluate)}
 
 
 def is_same_run(
@@ -208,17 +208,15 @@ def _card(
 def _threshold(network: SECrossT, fitted: Fitted, settings: RunSettings) -> tuple[float, str]:
     """The probability cut, and how it was chosen."""
     if settings.evaluate.threshold == "half":
-        return 0.5, "fixed"
+        return HALF, "fixed"
     patients = [fitted.dataset.store.patients[row] for row in fitted.validation_rows]
     label = np.asarray([patient.label for patient in patients])
     with uncompiled():
         probability = patient_probability(
             network, fitted.dataset, fitted.validation_rows, precision=fitted.precision
         )
-    best = youden_threshold(label, probability)
-    if best is None:
-        return 0.5, "fixed"
-    return best, "highest Youden index on validation patients"
+    best = choose_cut(label, probability, settings.evaluate)
+    return (HALF, "fixed") if best is None else (best, rule_in_words(settings.evaluate))
 
 
 def _summary(

@@ -6,7 +6,7 @@ from itertools import chain, groupby
 
 from neoresponse.evaluation.audit.across import highest, printed_twice, totals_add_up
 from neoresponse.evaluation.audit.groups import audit_effect, audit_levels, p_of_means
-from neoresponse.evaluation.audit.intervals import audit_intervals
+from neoresponse.evaluation.audit.intervals import audit_intervals, audit_number
 from neoresponse.evaluation.audit.rates import audit_rates, matches_of, one_cohort
 from neoresponse.evaluation.audit.tables import Contradiction, Tables
 
@@ -27,6 +27,7 @@ def audit(tables: Tables) -> tuple[Contradiction, ...]:
         *(audit_levels(row) for row in tables.levels),
         *(p_of_means(row) for row in tables.means),
         *(audit_effect(row) for row in tables.effects),
+        *(audit_number(row) for row in tables.numbers),
         *(
             (*audit_rates(row, match), *audit_intervals(row, match))
             for row, match in zip(tables.rates, matches, strict=True)

@@ -4,8 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from neoresponse.evaluation.audit.cohorts import sizes
-from neoresponse.evaluation.audit.tables import EffectRow, Printed, Rate, RateRow, Sum, Tables
+from neoresponse.evaluation.audit.tables import (
+    EffectRow,
+    NumberRow,
+    Printed,
+    Rate,
+    RateRow,
+    Sum,
+    Tables,
+)
 from neoresponse.stats.consistency import ROUND_OFF, Span
+from neoresponse.stats.measures import count_measures
 from neoresponse.stats.threshold import Confusion
 
 Content = Mapping[str, Any]
@@ -18,12 +27,21 @@ NAMES = {
     "NPV": "npv",
 }
 
+UNIT, ANY = Span(0.0, 1.0), Span(float("-inf"), float("inf"))
+BOUNDS = {
+    **dict.fromkeys(("average_precision", "f1", "brier", "ece", "reliability", "resolution"), UNIT),
+    **dict.fromkeys(("observed", "auc", "ece_by_chance", "reached", "best"), UNIT),
+    **dict.fromkeys(("mcc", "difference", "gap"), Span(-1.0, 1.0)),
+    **dict.fromkeys(("true_positives_per_100", "false_positives_per_100"), Span(0.0, 100.0)),
+}
+"""Last word of the way to an estimate -> all that it can be; others have no bounds."""
+
 
 def tables_of_metrics(metrics: Content) -> Tables:
-    """Every run in every group, and every comparison by DeLong.
+    """Every run in every group, every comparison by DeLong, and every other estimate.
 
     Args:
-        metrics: content of `metrics.json`, schema `neoresponse.metrics/1`. Nothing is rounded
+        metrics: content of `metrics.json`, schema `neoresponse.metrics/2`. Nothing is rounded
             there, so nothing may differ but the last digits of floating-point numbers.
     """
     groups = [
@@ -38,6 +56,7 @@ def tables_of_metrics(metrics: Content) -> Tables:
         ),
         effects=tuple(_effect_rows(metrics)),
         sums=tuple(_sum(run, cohort, group) for run, cohort, group in groups),
+        numbers=tuple(_numbers(metrics)),
     )
 
 
@@ -61,6 +80,47 @@ def _rate_row(run: str, cohort: str, group: Content, *, confidence: float) -> Ra
         confidence=confidence,
         has_ties=len(group["roc"]["true_positive_rate"]) - 1 < group["num_patients"],
     )
+
+
+def _numbers(metrics: Content) -> Iterator[NumberRow]:
+    """Every other estimate in the file, wherever it stands."""
+    for run, content in metrics["runs"].items():
+        for cohort, group in content["cohorts"].items():
+            made = count_measures(Confusion(**group["counts"]))
+            for path, estimate in _estimates(group):
+                if path in NAMES.values():
+                    continue
+                value = made.get(path)
+                yield NumberRow(
+                    table="metrics.json",
+                    row=f"{cohort} / {run}",
+                    column=path,
+                    number=_rate(estimate),
+                    allowed=BOUNDS.get(path.split(".")[-1], ANY)
+                    if value is None
+                    else Span(value, value),
+                    why=f"{path} can only be this.",
+                )
+    for part in ("comparisons", "subgroups", "limits"):
+        for place, row in enumerate(metrics.get(part, ())):
+            for path, estimate in _estimates(row):
+                name = f"{part}, row {place + 1}"
+                bounds = BOUNDS.get(path.split(".")[-1], ANY)
+                yield NumberRow(
+                    "metrics.json", name, path, _rate(estimate), bounds, f"{path} has bounds."
+                )
+
+
+def _estimates(content: Any, path: str = "") -> Iterator[tuple[str, Content]]:  # noqa: ANN401
+    """Every estimate that has a value, with the way to it."""
+    if isinstance(content, Mapping):
+        if content.get("value") is not None and "method" in content:
+            yield path, content
+        for key, part in content.items():
+            yield from _estimates(part, f"{path}.{key}" if path else str(key))
+    elif isinstance(content, list):
+        for place, part in enumerate(content):
+            yield from _estimates(part, f"{path}.{place}")
 
 
 def _effect_rows(metrics: Content) -> Iterator[EffectRow]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from scipy.special import ndtri
 
-from neoresponse.evaluation.audit.tables import Contradiction, Rate, RateRow
+from neoresponse.evaluation.audit.tables import Contradiction, NumberRow, Rate, RateRow
 from neoresponse.stats.consistency import (
     ROUND_OFF,
     Matches,
@@ -32,6 +32,24 @@ def audit_intervals(row: RateRow, matches: Matches | None) -> list[Contradiction
         ]
         found += broken or list(wide_enough(row, name, rate, matches))
     return found
+
+
+def audit_number(row: NumberRow) -> Iterator[Contradiction]:
+    """Rules `allowed` and `own interval` for a number that is no rate."""
+    number, where = row.number, f"{row.table}, {row.row}: {row.column} {row.number}"
+    wrong = []
+    if not number.value.span.meets(row.allowed):
+        possible = f"{row.allowed.low:.6g} to {row.allowed.high:.6g}"
+        wrong.append(("allowed", possible, row.why))
+    if number.low is not None and number.high is not None:
+        inside = Span(number.low.span.low, number.high.span.high)
+        if not number.value.span.meets(inside):
+            possible = f"{number.low} to {number.high}"
+            wrong.append(("own interval", possible, "It lies outside its own interval."))
+    for rule, possible, why in wrong:
+        yield Contradiction(
+            row.table, row.row, row.column, rule, str(number), possible, f"{where}. {why}"
+        )
 
 
 def value_inside(row: RateRow, name: str, rate: Rate) -> Iterator[Contradiction]:

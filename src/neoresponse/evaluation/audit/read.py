@@ -28,7 +28,7 @@ from neoresponse.evaluation.audit.tables import (
     Tables,
     read_number,
 )
-from neoresponse.evaluation.evaluate import SCHEMA
+from neoresponse.evaluation.metrics_file import SCHEMA
 from neoresponse.stats.consistency import COLUMNS
 from neoresponse.stats.threshold import Confusion
 

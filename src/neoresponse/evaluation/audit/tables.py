@@ -140,6 +140,25 @@ class EffectRow:
 
 
 @dataclass(frozen=True)
+class NumberRow:
+    """Any other number with its interval.
+
+    Attributes:
+        column: its name.
+        number: value and interval.
+        allowed: all that it can be: its bounds, or what the four counts make it.
+        why: what makes it so.
+    """
+
+    table: str
+    row: str
+    column: str
+    number: Rate
+    allowed: Span
+    why: str
+
+
+@dataclass(frozen=True)
 class Sum:
     """A total and the parts that make it."""
 
@@ -169,6 +188,7 @@ class Tables:
     means: tuple[MeansRow, ...] = ()
     effects: tuple[EffectRow, ...] = ()
     sums: tuple[Sum, ...] = ()
+    numbers: tuple[NumberRow, ...] = ()
     highest: tuple[Highest, ...] = field(default=())
 
 

@@ -1,0 +1,110 @@
+"""What is chosen or fitted on the validation patients of a run: its threshold, its recalibration.
+
+In: the validation group. Out: a cut, and maps of probabilities, to be carried unchanged to every
+other group. No test patient is seen here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from neoresponse.config import EvaluateSettings
+from neoresponse.data.cut import BEYOND_ONE, HALF, choose_cut
+from neoresponse.evaluation.groups import Group
+from neoresponse.evaluation.numbers import calibration
+from neoresponse.stats import (
+    Isotonic,
+    Platt,
+    Temperature,
+    fit_isotonic,
+    fit_platt,
+    fit_temperature,
+    has_both_classes,
+)
+
+NO_VALIDATION = "0.5, because validation does not hold both classes"
+BROUGHT = "as the model brought it, chosen on the validation patients of its training"
+CALLS_NOBODY = "above 1, because among validation patients it is cheapest to call nobody pCR"
+NOT_BOTH = "not fitted: validation does not hold both classes"
+NO_MAP = "not fitted: these validation patients have no finite best map"
+AFTER = ("slope", "intercept", "in_the_large", "brier", "ece", "ece_by_chance")
+"""What is shown of recalibrated probabilities; their AUC is unchanged."""
+
+Content = dict[str, Any]
+Map = Platt | Temperature | Isotonic
+FITS: Mapping[str, Callable[..., Map]] = {
+    "platt": fit_platt,
+    "temperature": fit_temperature,
+    "isotonic": fit_isotonic,
+}
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """One kind of map.
+
+    Attributes:
+        fitted: the map, or None.
+        note: why there is none, else empty.
+        num_patients: validation patients that it was fitted on.
+    """
+
+    fitted: Map | None
+    note: str
+    num_patients: int
+
+    def as_content(self) -> Content:
+        """For `metrics.json`; of an isotonic map its points."""
+        values = None if self.fitted is None else asdict(self.fitted)
+        if isinstance(self.fitted, Isotonic):
+            values = {
+                "probability": self.fitted.probability.tolist(),
+                "share": self.fitted.share.tolist(),
+            }
+        return {"fitted": values, "note": self.note, "num_patients": self.num_patients}
+
+
+def choose_threshold(
+    validation: Group | None, settings: EvaluateSettings, *, brought: float | None
+) -> tuple[float, str]:
+    """The probability cut of a run, and a note where it is special.
+
+    Args:
+        validation: its validation patients, or None.
+        settings: the rule: `threshold`, `sensitivity`, `cost_ratio`.
+        brought: the cut that the model brings along, for a cohort without validation patients.
+    """
+    found = HALF if settings.threshold == "half" else None
+    if validation is not None:
+        found = choose_cut(validation.label, validation.probability, settings)
+    if found is None:
+        return (HALF, NO_VALIDATION) if brought is None else (brought, BROUGHT)
+    return found, CALLS_NOBODY if found == BEYOND_ONE else ""
+
+
+def fit_recalibrations(validation: Group | None) -> dict[str, Recalibration]:
+    """Platt's line, a temperature and an isotonic map, each fitted on validation patients."""
+    return {name: _fit(fit, validation) for name, fit in FITS.items()}
+
+
+def recalibrated(
+    group: Group, maps: Mapping[str, Recalibration], settings: EvaluateSettings
+) -> Content:
+    """Calibration of a group after each map that could be fitted."""
+    found = {}
+    for name, one in maps.items():
+        if one.fitted is not None:
+            after = calibration(group.label, one.fitted.apply(group.probability), settings)
+            found[name] = {key: after[key] for key in AFTER}
+    return found
+
+
+def _fit(fit: Callable[..., Map], validation: Group | None) -> Recalibration:
+    """One map, or why there is none."""
+    if validation is None or not has_both_classes(validation.label):
+        return Recalibration(None, NOT_BOTH, 0 if validation is None else len(validation.label))
+    num = len(validation.label)
+    try:
+        return Recalibration(fit(validation.label, validation.probability), "", num)
+    except ValueError:  # a probability of 0 or 1, all equal, separated classes
+        return Recalibration(None, NO_MAP, num)
