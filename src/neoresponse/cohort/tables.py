@@ -101,6 +101,17 @@ def table_path(folder: Path, section: TableSection) -> Path:
     return path
 
 
+def guess_encoding(content: bytes) -> str:
+    """The first common encoding that fits; Latin-1, which fits all, where none does."""
+    for encoding in GUESSED_ENCODINGS:
+        try:
+            content.decode(encoding)
+        except UnicodeError:
+            continue
+        return encoding
+    return "latin-1"
+
+
 def _check_header(path: Path, header: list[str]) -> None:
     """Each named column must be named once."""
     twice = sorted({name for name in header if name and header.count(name) > 1})
@@ -149,23 +160,12 @@ def _decode(path: Path, encoding: str) -> str:
     except UnicodeError:
         raise TableError(
             f"{path}: expected text in {encoding}, got other bytes. "
-            f"Set table.encoding, perhaps to {_guess_encoding(content)!r}."
+            f"Set table.encoding, perhaps to {guess_encoding(content)!r}."
         ) from None
     except (LookupError, ValueError):  # the second: a null character
         raise TableError(
             f"{path}: expected a known text encoding, got {encoding!r}. Change table.encoding."
         ) from None
-
-
-def _guess_encoding(content: bytes) -> str:
-    """The first common encoding that fits."""
-    for encoding in GUESSED_ENCODINGS:
-        try:
-            content.decode(encoding)
-        except UnicodeError:
-            continue
-        return encoding
-    return "latin-1"
 
 
 def _find_separator(text: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from neoresponse.cohort.dictionary import MISSING, TableSection
-from neoresponse.cohort.tables import GUESSED_ENCODINGS, read_table
+from neoresponse.cohort.tables import guess_encoding, read_table
 from neoresponse.errors import TableError
 from neoresponse.types import FloatArray, IntArray
 
@@ -117,13 +117,7 @@ def _encoding(path: Path) -> str:
     for mark, encoding in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return encoding
-    for encoding in GUESSED_ENCODINGS:
-        try:
-            content.decode(encoding)
-        except UnicodeError:
-            continue
-        return encoding
-    return "latin-1"
+    return guess_encoding(content)
 
 
 def _refuse_columns(path: Path, frame: pd.DataFrame, wanted: Sequence[str]) -> None:
