@@ -91,6 +91,18 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; one that is there stays as it is.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _write_error(path, 0, error) from error
+
+
 @contextmanager
 def new_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
     """Fill a folder that appears only when it is complete.

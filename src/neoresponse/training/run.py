@@ -15,7 +15,7 @@ import torch
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
 from neoresponse.config import RunSettings
-from neoresponse.durable import read_json, sha256_of, write_json, write_text
+from neoresponse.durable import make_folder, read_json, sha256_of, write_json, write_text
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model, weights_file
 from neoresponse.models.checkpoint import save_bundle
@@ -26,14 +26,18 @@ from neoresponse.settings_file import to_toml
 from neoresponse.stats.threshold import youden_threshold
 from neoresponse.training.arrange import choose_algorithms, keep_memory, uncompiled
 from neoresponse.training.fit import Fitted, fit_inputs
-from neoresponse.training.loop import Progress, metrics_csv, train_network
+from neoresponse.training.loop import Place, train_network
+from neoresponse.training.memory import check_memory
 from neoresponse.training.predict import patient_probability
+from neoresponse.training.progress import Progress
 from neoresponse.types import RESEARCH_USE, Track, untracked
 
 SCHEMA = "neoresponse.run/1"
 INPUTS_SCHEMA = "neoresponse.run-inputs/1"
-RUN, CONFIG, INPUTS, METRICS = "run.json", "config.toml", "inputs.json", "metrics.csv"
+RUN, CONFIG, INPUTS = "run.json", "config.toml", "inputs.json"
 MODEL = "model"
+_BESIDE = ("save_every_steps", "trackers")
+"""Keys of `train` that change no byte of what is learnt."""
 
 
 def train_run(
@@ -75,8 +79,9 @@ def train_run(
     write_text(folder / "samples.csv", fitted.samples.to_csv())
     torch.manual_seed(settings.seed)
     network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
-    progress = train_network(network, fitted, settings, folder, track=track)
-    write_text(folder / METRICS, metrics_csv(progress))
+    check_memory(fitted, settings)
+    place = Place(folder, identity=sha256_of(folder / INPUTS), track=track)
+    progress = train_network(network, fitted, settings, place)
     card = _card(network, fitted, store, assignments, settings)
     save_bundle(folder / MODEL, network.state_dict(), card)
     summary = _summary(network, progress, fitted, assignments, settings)
@@ -102,7 +107,8 @@ def forget_run(folder: Path) -> None:
 def recipe(settings: RunSettings) -> dict[str, Any]:
     """The settings that decide what a run becomes; all others may change beside it."""
     parts = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
-    return {**parts, "threshold": settings.evaluate.threshold}
+    train = {key: value for key, value in parts["train"].items() if key not in _BESIDE}
+    return {**parts, "train": train, "threshold": settings.evaluate.threshold}
 
 
 def is_same_run(
@@ -158,7 +164,7 @@ def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
             f"{folder}: expected a new folder, found one with files in it. "
             "Name another folder or add --force to replace it."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_text(folder / CONFIG, to_toml(settings))
     write_json(folder / INPUTS, inputs)
 
@@ -237,7 +243,7 @@ def _summary(
         "seed": settings.seed,
         "num_parameters": sum(p.numel() for p in network.parameters()),
         "kept_epoch": progress.kept_epoch,
-        "num_epochs": settings.train.epochs,
+        "num_epochs": len(progress.history),
         "precision": fitted.precision,
         "samples": {
             "balanced": samples.balanced,
