@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from neoresponse.errors import NeoresponseError, RunError
 
 _PART = ".part"
-_LOCK = ".lock"
+LOCK = ".lock"
 _CANNOT_WRITE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL),
@@ -177,7 +177,7 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another process holds it.
     """
-    lock = FileLock(folder / _LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:

@@ -189,7 +189,7 @@ def _train_epoch(
         "epoch": progress.epoch,
         "train_loss": readings.loss / len(plan),
         "gradient_norm": readings.norm / progress.step,
-        "learning_rate": training.optimiser.param_groups[0]["lr"],
+        "learning_rate": _last_rate(settings.train, progress),
     }
     averaged = nullcontext() if training.average is None else training.average.in_place()
     with uncompiled(), averaged:
@@ -227,6 +227,12 @@ def _take_step(
     norm = clip_gradients(model, settings.clip_norm)
     training.optimiser.step()
     return torch.cat(losses), norm, patient_ids
+
+
+def _last_rate(settings: TrainSettings, progress: Progress) -> float:
+    """Learning rate of the last step of the epoch under way."""
+    steps = progress.step
+    return learning_rate(settings, step=progress.epoch * steps + steps - 1, steps_per_epoch=steps)
 
 
 def _drawn(fitted: Fitted, settings: RunSettings) -> Drawn:

@@ -15,7 +15,15 @@ import torch
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
 from neoresponse.config import RunSettings
-from neoresponse.durable import make_folder, read_json, sha256_of, write_json, write_text
+from neoresponse.durable import (
+    LOCK,
+    make_folder,
+    only_one,
+    read_json,
+    sha256_of,
+    write_json,
+    write_text,
+)
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model, weights_file
 from neoresponse.models.checkpoint import save_bundle
@@ -68,25 +76,11 @@ def train_run(
             f"{store.folder}: expected the settings under [prepare] that this run names, got "
             "others. Prepare the cohort with the same settings file."
         )
-    inputs = _inputs(store, assignments, settings)
-    _claim(folder, settings, inputs)
-    use_threads(settings.train.num_threads)
-    device = choose_device(settings.train.device)
-    choose_algorithms(device)
-    keep_memory()
-    fitted = fit_inputs(store, assignments, settings, device)
-    write_split(folder, assignments, settings.train.augment, seed=settings.seed)
-    write_text(folder / "samples.csv", fitted.samples.to_csv())
-    torch.manual_seed(settings.seed)
-    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
-    check_memory(fitted, settings)
-    place = Place(folder, identity=sha256_of(folder / INPUTS), track=track)
-    progress = train_network(network, fitted, settings, place)
-    card = _card(network, fitted, store, assignments, settings)
-    save_bundle(folder / MODEL, network.state_dict(), card)
-    summary = _summary(network, progress, fitted, assignments, settings)
-    write_json(folder / RUN, summary)
-    return summary
+    _refuse_other_files(folder)
+    make_folder(folder)
+    with only_one(folder):
+        _claim(folder, settings, _inputs(store, assignments, settings))
+        return _train(store, assignments, settings, folder, track=track)
 
 
 def forget_run(folder: Path) -> None:
@@ -131,6 +125,34 @@ def is_trained_on(folder: Path, store: Store) -> bool:
     return bool(started["prepared_sha256"] == sha256_of(store.folder / MANIFEST))
 
 
+def _train(
+    store: Store,
+    assignments: Sequence[Assignment],
+    settings: RunSettings,
+    folder: Path,
+    *,
+    track: Track,
+) -> dict[str, Any]:
+    """Train in a folder that is ours alone."""
+    use_threads(settings.train.num_threads)
+    device = choose_device(settings.train.device)
+    choose_algorithms(device)
+    keep_memory()
+    fitted = fit_inputs(store, assignments, settings, device)
+    write_split(folder, assignments, settings.train.augment, seed=settings.seed)
+    write_text(folder / "samples.csv", fitted.samples.to_csv())
+    torch.manual_seed(settings.seed)
+    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
+    check_memory(fitted, settings)
+    place = Place(folder, identity=sha256_of(folder / INPUTS), track=track)
+    progress = train_network(network, fitted, settings, place)
+    card = _card(network, fitted, store, assignments, settings)
+    save_bundle(folder / MODEL, network.state_dict(), card)
+    summary = _summary(network, progress, fitted, assignments, settings)
+    write_json(folder / RUN, summary)
+    return summary
+
+
 def _inputs(
     store: Store, assignments: Sequence[Assignment], settings: RunSettings
 ) -> dict[str, Any]:
@@ -147,33 +169,38 @@ def _inputs(
 
 
 def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
-    """Make the folder, or make sure that what is in it is this very run, unfinished."""
+    """Make sure that what is in the folder is this very run, unfinished, or begin it."""
     if (folder / RUN).exists():
         raise RunError(
             f"{folder}: expected a new folder, found a finished run. "
             "Name another folder or add --force to replace it."
         )
-    if (folder / INPUTS).exists():
-        if read_json(folder / INPUTS, schema=INPUTS_SCHEMA) != inputs:
-            raise RunError(
-                f"{folder}: expected the settings, store and split that this unfinished run was "
-                "started with, got others. Use those, or add --force to begin again."
-            )
-    elif _holds_more_than_parts(folder):
+    is_begun = (folder / INPUTS).exists()
+    if is_begun and read_json(folder / INPUTS, schema=INPUTS_SCHEMA) != inputs:
+        raise RunError(
+            f"{folder}: expected the settings, store and split that this unfinished run was "
+            "started with, got others. Use those, or add --force to begin again."
+        )
+    for part in (*folder.glob("*.part"), *folder.glob("*/*.part")):
+        part.unlink(missing_ok=True)  # what a killed process was writing
+    write_text(folder / CONFIG, to_toml(settings))
+    write_json(folder / INPUTS, inputs)
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Stop where the folder is neither new nor a run's."""
+    if not (folder / INPUTS).exists() and _holds_more_than_parts(folder):
         raise RunError(
             f"{folder}: expected a new folder, found one with files in it. "
             "Name another folder or add --force to replace it."
         )
-    make_folder(folder)
-    write_text(folder / CONFIG, to_toml(settings))
-    write_json(folder / INPUTS, inputs)
 
 
 def _holds_more_than_parts(folder: Path) -> bool:
     """Whether there is anything but what a process leaves that is killed at its first writes."""
     if folder.is_file():
         return True
-    names = {path.name for path in folder.glob("*")} - {CONFIG}
+    names = {path.name for path in folder.glob("*")} - {CONFIG, LOCK}
     return any(not name.endswith(".part") for name in names)
 
 
