@@ -348,7 +348,7 @@ def test_gradients_that_are_no_number_name_the_patient_and_nothing_is_saved(stor
         return gradient * float("inf") if len(spoilt) == 3 else gradient
 
     next(network.parameters()).register_hook(spoil)
-    plan = draw_plan(loop._drawn(fitted, settings), settings.train, epoch=0)
+    plan = draw_plan(loop.drawn_from(fitted, settings), settings.train, epoch=0)
     name = store.patients[fitted.samples.row[plan.chosen[2]]].patient_id
     with pytest.raises(RunError, match=rf"finite gradients, got a norm of (inf|nan) .* {name}\."):
         train_network(network, fitted, settings, Place(tmp_path))

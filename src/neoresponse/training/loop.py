@@ -115,19 +115,23 @@ def train_network(model: SECrossT, fitted: Fitted, settings: RunSettings, place:
     if found is not None:
         training.restore(*found)
     left = settings.train.epochs - training.progress.epoch
+
+    def show(progress: Progress) -> None:
+        write_progress(place.folder, progress, is_simulated=fitted.is_simulated)
+        for tracker in trackers:
+            tracker(progress.history)
+
     with (
         stop_on_signals() as stop,
-        start_trackers(place.folder, settings.train, epoch=training.progress.epoch) as trackers,
+        start_trackers(place.folder, settings.train) as trackers,
         say_what_fits(fitted, settings),
     ):
         saver = Saver(checkpoints, stop, settings.train.save_every_steps)
         for _ in place.track(_epochs(training, settings.train), name="train", total=left):
             _train_epoch(training, fitted, settings, place, saver)
-            write_progress(place.folder, training.progress, is_simulated=fitted.is_simulated)
-            for tracker in trackers:
-                tracker(training.progress.history[-1])
+            show(training.progress)
             saver.leave(training)
-        write_progress(place.folder, training.progress, is_simulated=fitted.is_simulated)
+        show(training.progress)  # a finished training may have lost its table
     checkpoints.forget_older()
     model.load_state_dict(training.kept)
     return training.progress
@@ -169,6 +173,13 @@ def take_steps(
     return readings
 
 
+def drawn_from(fitted: Fitted, settings: RunSettings) -> Drawn:
+    """What epochs are drawn from."""
+    store, samples = fitted.dataset.store, fitted.samples
+    label = np.array([store.patients[row].label for row in samples.row])
+    return Drawn(samples, label, num_patches=store.settings.num_patches, seed=settings.seed)
+
+
 def _epochs(training: Training, settings: TrainSettings) -> Iterator[int]:
     """The epochs that are left."""
     while not is_over(training.progress.history, settings):
@@ -180,7 +191,7 @@ def _train_epoch(
 ) -> None:
     """One pass over all samples, or what is left of it; validated and saved."""
     progress = training.progress
-    plan = draw_plan(_drawn(fitted, settings), settings.train, epoch=progress.epoch)
+    plan = draw_plan(drawn_from(fitted, settings), settings.train, epoch=progress.epoch)
     if plan.variation is not None:
         make_folder(place.folder / SHOWN)
         write_text(place.folder / SHOWN / f"epoch-{progress.epoch:03d}.csv", plan.to_csv())
@@ -233,13 +244,6 @@ def _last_rate(settings: TrainSettings, progress: Progress) -> float:
     """Learning rate of the last step of the epoch under way."""
     steps = progress.step
     return learning_rate(settings, step=progress.epoch * steps + steps - 1, steps_per_epoch=steps)
-
-
-def _drawn(fitted: Fitted, settings: RunSettings) -> Drawn:
-    """What epochs are drawn from."""
-    store, samples = fitted.dataset.store, fitted.samples
-    label = np.array([store.patients[row].label for row in samples.row])
-    return Drawn(samples, label, num_patches=store.settings.num_patches, seed=settings.seed)
 
 
 def _validate(model: SECrossT, fitted: Fitted) -> Row:
