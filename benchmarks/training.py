@@ -10,7 +10,7 @@ average of weights). Shares are of one and the same run, so a busy machine blurs
 GPU every part waits for the device, which makes a step longer than it is. The recipe's epoch is
 extrapolated from the steps, and from a few validation patients.
 
-Then a process of its own takes one step, and the largest memory it had is compared with what
+Then a process of its own takes two steps, and the largest memory it had is compared with what
 `memory.estimate_memory` says before the start.
 """
 
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--image-px", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--memory", action="store_true", help="one step, for its memory alone")
+    parser.add_argument("--memory", action="store_true", help="two steps, for their memory alone")
     chosen = parser.parse_args()
     choose_algorithms(device())
     keep_memory()
@@ -62,7 +62,8 @@ def main() -> int:
         settings = recipe(name, chosen)
         if chosen.memory:
             before = peak_bytes()
-            training, fitted = ready(settings, num_steps=1)
+            # The second step is the first to have the optimiser's moments beside activations.
+            training, fitted = ready(settings, num_steps=2)
             take_epoch(training, fitted, settings)
             print(peak_bytes() - before)
             continue
@@ -165,7 +166,7 @@ def now() -> float:
 
 
 def print_memory(name: str, settings: RunSettings, chosen: argparse.Namespace) -> None:
-    """Estimate beside what one step took in a process of its own."""
+    """Estimate beside what two steps took in a process of its own."""
     memory = estimate_memory(settings, is_half=device().type == "cuda")
     words = [sys.executable, __file__, "--memory", "--recipes", name]
     words += ["--image-px", str(chosen.image_px), "--batch-size", str(chosen.batch_size)]
@@ -174,7 +175,7 @@ def print_memory(name: str, settings: RunSettings, chosen: argparse.Namespace) -
     needed = memory.needed(settings.train.batch_size)
     print(
         f"  memory: estimated {needed / GIB:.2f} GiB ({memory.sample_bytes / GIB:.2f} a sample, "
-        f"{memory.fixed_bytes / GIB:.2f} fixed), network and one step took {taken / GIB:.2f} "
+        f"{memory.fixed_bytes / GIB:.2f} fixed), network and two steps took {taken / GIB:.2f} "
         f"GiB: {taken / needed:.2f} times"
     )
 
