@@ -236,14 +236,14 @@ def train_timed(settings: RunSettings, device: torch.device, *, num_samples: int
             wait(device)
         marks.append(time.perf_counter())
 
-    timed_steps = stopped(loop.train_epoch, device, steps_s)
+    timed_steps = stopped(loop.take_steps, device, steps_s)
     timed_validation = stopped(patient_probability, device, validation_s)
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(loop, "train_epoch", timed_steps),
+        mock.patch.object(loop, "take_steps", timed_steps),
         mock.patch.object(loop, "patient_probability", timed_validation),
     ):
-        loop.train_network(network, fitted, settings, Path(folder), track=track)
+        loop.train_network(network, fitted, settings, loop.Place(Path(folder), track=track))
     whole_s = [after - before for before, after in pairwise(marks)]
     return [Epoch(*parts) for parts in zip(steps_s, validation_s, whole_s, strict=True)]
 

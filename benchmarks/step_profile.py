@@ -3,6 +3,7 @@
 from typing import Any
 from unittest import mock
 
+from made_up_training import take_epoch
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -11,8 +12,7 @@ from neoresponse.data.dataset import Dataset
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.training.arrange import arrange
 from neoresponse.training.fit import Fitted
-from neoresponse.training.loop import train_epoch
-from neoresponse.training.optim import make_optimiser
+from neoresponse.training.state import begin
 
 GROUPS = ("products", "attention", "norms and elementwise", "optimiser", "batch making")
 PRODUCTS = ("aten::mm", "aten::addmm")
@@ -35,7 +35,7 @@ def profile_steps(
         Group of operators -> seconds of a step that the device works on it.
     """
     arrange(network, settings.train)
-    optimiser = make_optimiser(network, settings.train)
+    training = begin(network, settings.train)
     on_gpu = fitted.dataset.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     make = Dataset.training_batch
@@ -45,9 +45,9 @@ def profile_steps(
             return make(*args, **named)
 
     with mock.patch.object(Dataset, "training_batch", marked):
-        train_epoch(network, optimiser, fitted, settings, epoch=0)
+        take_epoch(training, fitted, settings)
         with profile(activities=activities) as found:  # waits for the GPU at its end
-            train_epoch(network, optimiser, fitted, settings, epoch=1)
+            take_epoch(training, fitted, settings)
     busy_s = dict.fromkeys(GROUPS, 0.0)
     for event in found.events():
         if event.device_type.name == "CPU":  # has what it gave to the GPU

@@ -22,9 +22,10 @@ def configuration() -> str:
         "# Configuration",
         "",
         "A run is one TOML file and one seed. Every key has a default: the protocol of Guo et al.",
-        "2024 but for the named split sizes. `configs/guo2024.toml` spells that protocol out;",
-        "`configs/demo.toml` is the demo. A key that is not listed here is refused before any work",
-        "starts. On the command line, `--config FILE` or `--config guo2024` names the file and",
+        "2024 but for the named split sizes. `configs/guo2024.toml` spells that protocol out,",
+        "`configs/modern.toml` is a present-day recipe, `configs/demo.toml` the demo. A key that",
+        "is not listed here is refused before any work starts. On the command line,",
+        "`--config FILE` or `--config guo2024` names the file and",
         '`--set train.epochs=20` changes one key. In a file, `base = "guo2024"` starts from',
         "another one.",
         "",
@@ -47,9 +48,9 @@ def cli() -> str:
     lines = [
         "# Command line",
         "",
-        "Exit codes: 0 fine, 1 an error or findings, 2 wrong usage. A verb reads folders and",
-        "writes a new one; it replaces an old one only with `--force`. Progress goes to the error",
-        "stream.",
+        "Exit codes: 0 fine, 1 an error or findings, 2 wrong usage; 130 and 143 where Ctrl-C or",
+        "SIGTERM stopped a training, whose state is then saved. A verb reads folders and writes a",
+        "new one; it replaces an old one only with `--force`. Progress goes to the error stream.",
         "",
     ]
     settings = command_line.context_settings

@@ -248,3 +248,24 @@ def test_a_side_that_dies_is_not_waited_for(script, capfd):
         pipe.recv()
     worker.join()
     assert "AttributeError" in capfd.readouterr().err
+
+
+def test_the_recipes_have_the_samples_that_the_text_counts(script):
+    module = script("training")
+    words = SimpleNamespace(image_px=512, batch_size=2)
+    assert module.num_samples(module.recipe("guo2024", words)) == 12_020
+    assert module.num_samples(module.recipe("modern", words)) == 391
+
+
+def test_shares_of_a_step_add_up_and_the_parts_of_the_loop_are_given_back(script, capsys):
+    module = script("training")
+    before = module.loop.batch_logits, torch.Tensor.backward
+    module.print_steps(toy_settings(batch_size=2), 1)
+    shares, outside, epoch = capsys.readouterr().out.strip().splitlines()
+    parts = [float(word) for word in shares.replace("%", "").split() if word[0].isdigit()]
+    assert sum(parts) == pytest.approx(100, abs=0.5)
+    assert min(parts) > 0
+    found = float(outside.split("step: ")[1].split(" %")[0])
+    assert found == pytest.approx(parts[0] + parts[-1], abs=0.2)
+    assert "an epoch of 12020 samples" in epoch
+    assert (module.loop.batch_logits, torch.Tensor.backward) == before

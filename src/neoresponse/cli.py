@@ -50,8 +50,8 @@ class OrderedGroup(click.Group):
         try:
             return super().invoke(ctx)
         except NeoresponseError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(1)
+            click.echo(f"{error.title}: {error}", err=True)
+            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Stopped. Run the same command again to go on.", err=True)
             ctx.exit(1)

@@ -3,17 +3,28 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from neoresponse.train_settings import AugmentSettings, Settings, TrainSettings, VarySettings
+
+__all__ = [
+    "CLINICAL_FLOOR",
+    "AugmentSettings",
+    "EvaluateSettings",
+    "ExplainSettings",
+    "ModelSettings",
+    "PhantomSettings",
+    "PrepareSettings",
+    "RunSettings",
+    "Section",
+    "Settings",
+    "SplitSettings",
+    "StudySettings",
+    "TrainSettings",
+    "VarySettings",
+    "merge",
+]
 Section = dict[str, Any]
-
-
-class Settings(BaseModel):
-    """A section of a settings file."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
 
 class PhantomSettings(Settings):
@@ -91,21 +102,6 @@ class PrepareSettings(Settings):
     def num_patches(self) -> int:
         """Patches per biopsy."""
         return (self.region_px // self.image_px) ** 2
-
-
-class AugmentSettings(Settings):
-    """Fixed variants of each training sample, as the study made them once before training."""
-
-    flips: bool = True
-    """Each training pCR patient also up-down and left-right flipped, to balance the classes."""
-    num_variants: int = Field(4, ge=0)
-    """Rotated and scaled variants beside each sample, shared by biopsy and ultrasound."""
-    us_factor: int = Field(4, ge=1)
-    """Ultrasound versions of each sample: itself, and further ones changed a second time."""
-    max_rotation_deg: float = Field(10, ge=0, le=180)
-    """Largest rotation to either side in one change, in degrees; two changes add up."""
-    max_scaling: float = Field(0.1, ge=0, lt=1)
-    """Scaling in one change lies between 1 - this and 1 + this; two changes multiply."""
 
 
 class ModelSettings(Settings):
@@ -219,40 +215,6 @@ class ModelSettings(Settings):
             raise ValueError("pathways is empty and clinical is off: the network has no input")
         if len(set(self.pathways)) != len(self.pathways):
             raise ValueError(f"pathways must differ, got {list(self.pathways)}")
-        return self
-
-
-class TrainSettings(Settings):
-    """The recipe."""
-
-    augment: AugmentSettings = AugmentSettings()
-    """Variants of each training sample."""
-    epochs: int = Field(60, ge=1)
-    """Passes over all training samples."""
-    keep_from_epoch: int = Field(40, ge=0)
-    """The kept epoch is the best in validation accuracy from this one on, counted from 0."""
-    batch_size: int = Field(16, ge=1)
-    """Samples per step; the publication does not say."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Constant learning rate of Adam."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number format of the forward pass; `auto`: bfloat16 on a GPU that has it, else float32."""
-    compile: bool = False
-    """Let torch compile the network before training; for a GPU. It needs a C++ compiler."""
-    checkpoint_activations: bool = False
-    """Make CrossFormer's activations again in the backward pass: less memory, a third more time."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; `auto` takes a GPU where one is."""
-    num_threads: int | None = Field(None, ge=1)
-    """Processor threads, all cores where none is named; 1 suits small networks."""
-
-    @model_validator(mode="after")
-    def _keeps_an_epoch(self) -> Self:
-        if self.keep_from_epoch >= self.epochs:
-            raise ValueError(
-                f"keep_from_epoch must be below epochs, got {self.keep_from_epoch} and "
-                f"{self.epochs}"
-            )
         return self
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from neoresponse.errors import NeoresponseError, RunError
 
 _PART = ".part"
-_LOCK = ".lock"
+LOCK = ".lock"
 _CANNOT_WRITE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL),
@@ -89,6 +89,18 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; one that is there stays as it is.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _write_error(path, 0, error) from error
 
 
 @contextmanager
@@ -165,7 +177,7 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another process holds it.
     """
-    lock = FileLock(folder / _LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:

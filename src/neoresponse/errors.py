@@ -7,7 +7,8 @@ NeoresponseError
 │   └── ImageError     one of its images or slides
 ├── ConfigError        a setting that cannot be
 ├── RunError           a store, run, study or model folder
-└── MissingExtraError  an optional package that is not installed
+├── MissingExtraError  an optional package that is not installed
+└── Stopped            work that was asked to stop, and has saved its state
 
 A message reads `<file, patient or key>: expected <rule>, got <value>. <next step>.`
 """
@@ -15,6 +16,11 @@ A message reads `<file, patient or key>: expected <rule>, got <value>. <next ste
 
 class NeoresponseError(Exception):
     """Root of all errors that are the input's fault, never the program's."""
+
+    title = "Error"
+    """The word before the sentence, on the command line."""
+    exit_code = 1
+    """Of the command line."""
 
 
 class CohortError(NeoresponseError):
@@ -43,3 +49,14 @@ class RunError(NeoresponseError):
 
 class MissingExtraError(NeoresponseError):
     """A part needs an optional package that is not installed."""
+
+
+class Stopped(NeoresponseError):
+    """Work that a signal asked to stop, and that has saved its state."""
+
+    title = "Stopped"
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        """The exit code is what a shell gives to a process that the signal ends."""
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

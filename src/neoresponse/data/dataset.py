@@ -11,18 +11,19 @@ from torch import Tensor
 from neoresponse.config import PrepareSettings, Settings
 from neoresponse.data.augment import Samples, apply_changes
 from neoresponse.data.batch import Batch
+from neoresponse.data.intensity import add_speckle, change_gain, change_stain
+from neoresponse.data.variation import Variation, placement
 from neoresponse.errors import RunError
 from neoresponse.models.build import image_inputs
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.clinical import ClinicalEncoder
 from neoresponse.preprocess.store import IMAGES, Store
-from neoresponse.types import IntArray, Modality, Pixels
+from neoresponse.types import FloatArray, IntArray, Modality, Pixels
 
 MAX_IN_MEMORY_BYTES = 4 * 2**30
 """The images of a store are read into memory once if they take no more; else they stay on disk."""
 MAX_SHARE_OF_GPU = 0.5
 """A store up to this share of a GPU's free memory is put there whole."""
-_CHANGES = ("is_flipped_ud", "is_flipped_lr", "angle_deg", "scale", "us_angle_deg", "us_scale")
 
 
 class Standardisation(Settings):
@@ -101,36 +102,40 @@ class Dataset:
     inputs: tuple[str, ...]
     device: torch.device
 
-    def training_batch(self, samples: Samples, chosen: IntArray, patches: IntArray | None) -> Batch:
+    def training_batch(
+        self,
+        samples: Samples,
+        chosen: IntArray,
+        patches: IntArray | None,
+        variation: Variation | None = None,
+    ) -> Batch:
         """Some training samples, changed as drawn.
 
         Args:
             samples: all training samples.
             chosen: which of them, (batch,).
             patches: which patch of the biopsy each shows, (batch,); None for all, changed alike.
+            variation: further changes of these samples; speckle comes from torch's generator.
         """
         rows = samples.row[chosen]
         index = np.stack([rows] if patches is None else [rows, patches])
         places = self._move(torch.from_numpy(index))
+        placed = placement(samples, chosen, variation)
         # All that is drawn goes over in one piece: a small copy costs as much as a large one.
-        drawn = np.stack([getattr(samples, column)[chosen] for column in _CHANGES])
-        changes = self._move(torch.from_numpy(drawn.astype(np.float32)))
+        levels = [] if variation is None else [level_rows(variation)]
+        drawn = self._move(torch.from_numpy(np.concatenate([*placed, *levels])))
         images = {}
         for name in self.inputs:
             is_biopsy = name == Modality.BIOPSY
             num_axes = len(index) if is_biopsy else 1
-            standard = self._standardise(name, self._pick(name, index[:num_axes], places))
-            several = standard.shape[1:-3]  # the patches of a sample, where it shows all
-            of_image = changes.repeat_interleave(several.numel(), dim=1) if several else changes
-            flip_ud, flip_lr, angle_deg, scale, us_angle_deg, us_scale = of_image.unbind(0)
-            changed = apply_changes(
-                standard.flatten(0, -4),
-                angle_deg=angle_deg if is_biopsy else us_angle_deg,
-                scale=scale if is_biopsy else us_scale,
-                flip_ud=flip_ud,
-                flip_lr=flip_lr,
-            )
-            images[name] = lay_out(changed.reshape(standard.shape), self._order)
+            shown = self._scale(name, self._pick(name, index[:num_axes], places))
+            several = shown.shape[1:-3]  # the patches of a sample, where it shows all
+            of_image = drawn.repeat_interleave(several.numel(), dim=1) if several else drawn
+            flat = shown.flatten(0, -4)
+            if variation is not None:
+                flat = _vary_levels(flat, of_image[2 * NUM_PLACED :], variation, is_biopsy)
+            changed = _place(self._standardise(name, flat), of_image, is_biopsy=is_biopsy)
+            images[name] = lay_out(changed.reshape(shown.shape), self._order)
         return self._batch(rows, places[0], images)
 
     def patient_batches(self, rows: Sequence[int], *, batch_size: int) -> Iterator[Batch]:
@@ -138,12 +143,10 @@ class Dataset:
         for start in range(0, len(rows), batch_size):
             some = np.asarray(rows[start : start + batch_size], dtype=np.int64)
             places = self._move(torch.from_numpy(some[None]))
-            images = {
-                name: lay_out(
-                    self._standardise(name, self._pick(name, some[None], places)), self._order
-                )
-                for name in self.inputs
-            }
+            images = {}
+            for name in self.inputs:
+                shown = self._scale(name, self._pick(name, some[None], places))
+                images[name] = lay_out(self._standardise(name, shown), self._order)
             yield self._batch(some, places[0], images)
 
     @cached_property
@@ -198,13 +201,16 @@ class Dataset:
             return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
-    def _standardise(self, name: str, pixels: Tensor) -> Tensor:
-        """uint8 pixels -> standardised float, with an axis of channels: one where grey."""
-        tensor = pixels.float() / 255
+    def _scale(self, name: str, pixels: Tensor) -> Tensor:
+        """uint8 pixels -> levels in [0, 1], with an axis of channels: one where grey."""
+        levels = pixels.float() / 255
+        # (batch, side, side) -> (batch, 1, side, side)
+        return levels if name == Modality.BIOPSY else levels.unsqueeze(1)
+
+    def _standardise(self, name: str, levels: Tensor) -> Tensor:
+        """Levels in [0, 1] -> mean 0 and deviation 1 over training patients."""
         mean, deviation = self._moments[name]
-        if name != Modality.BIOPSY:
-            tensor = tensor.unsqueeze(1)  # (batch, side, side) -> (batch, 1, side, side)
-        return (tensor - mean) / deviation
+        return (levels - mean) / deviation
 
     def _batch(self, rows: IntArray, places: Tensor, images: dict[str, Tensor]) -> Batch:
         """Tensors with everything that belongs to them; `places` are the rows on the device."""
@@ -299,6 +305,33 @@ def send_whole(arrays: Mapping[str, Pixels], device: torch.device) -> dict[str, 
         for row in range(len(array)):
             resident[name][row] = torch.from_numpy(np.array(array[row]))
     return resident
+
+
+NUM_PLACED = 4
+"""Numbers that place an image: two flips, an angle, a magnification."""
+
+
+def level_rows(variation: Variation) -> FloatArray:
+    """What changes levels, (8, batch): factors and offsets of the stains, gain, speckle."""
+    stains = np.concatenate([variation.stain_factor, variation.stain_offset], axis=1)
+    return np.concatenate([stains.T, variation.gain[None], variation.speckle[None]])
+
+
+def _place(images: Tensor, drawn: Tensor, *, is_biopsy: bool) -> Tensor:
+    """Flip, rotate and scale images, as the first rows of `drawn` say: biopsy, then ultrasound."""
+    first = 0 if is_biopsy else NUM_PLACED
+    flip_ud, flip_lr, angle_deg, scale = drawn[first : first + NUM_PLACED].unbind(0)
+    return apply_changes(images, angle_deg=angle_deg, scale=scale, flip_ud=flip_ud, flip_lr=flip_lr)
+
+
+def _vary_levels(levels: Tensor, drawn: Tensor, variation: Variation, is_biopsy: bool) -> Tensor:
+    """Change levels in [0, 1] where anything does; `drawn` as `level_rows`, on the device."""
+    if is_biopsy and variation.changes_stain:
+        return change_stain(levels, factor=drawn[:3].T, offset=drawn[3:6].T)
+    if not is_biopsy and variation.changes_levels:
+        noise = torch.randn(levels.shape, device=levels.device)
+        return add_speckle(change_gain(levels, drawn[6]), drawn[7], noise=noise)
+    return levels
 
 
 def lay_out(images: Tensor, order: torch.memory_format) -> Tensor:

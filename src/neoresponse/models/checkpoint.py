@@ -5,26 +5,27 @@ is docs/reference/model-bundle.md.
 """
 
 import hashlib
+import json
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from neoresponse.durable import read_json, sha256_of, write_bytes, write_json
+from neoresponse.durable import make_folder, read_json, sha256_of, write_bytes, write_json
 from neoresponse.errors import RunError
 
 MODEL_SCHEMA = "neoresponse.model/1"
 MANIFEST_SCHEMA = "neoresponse.model-manifest/1"
-STATE_SCHEMA = "neoresponse.checkpoint/1"
-WEIGHTS, MODEL, MANIFEST, STATE = (
-    "weights.safetensors",
-    "model.json",
-    "manifest.json",
-    "state.json",
-)
+WEIGHTS, MODEL, MANIFEST = "weights.safetensors", "model.json", "manifest.json"
+_STATE = "state.json"
+"""Name of the tensor that holds the state's JSON, as bytes."""
 
 Tensors = dict[str, Tensor]
 
@@ -37,7 +38,7 @@ def save_bundle(folder: Path, weights: Mapping[str, Tensor], card: Mapping[str, 
         weights: the network's state by parameter name.
         card: content of `model.json` but its schema.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_bytes(folder / WEIGHTS, _to_bytes(weights))
     write_json(folder / MODEL, {**card, "schema": MODEL_SCHEMA})
     hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, MODEL)}
@@ -57,60 +58,93 @@ def load_bundle(folder: Path) -> tuple[dict[str, Any], Tensors]:
     for name in (WEIGHTS, MODEL):
         _check_hash(folder / name, hashes.get(name))
     card = read_json(folder / MODEL, schema=MODEL_SCHEMA)
-    return card, _from_bytes(folder / WEIGHTS)
+    return card, _parse((folder / WEIGHTS).read_bytes(), folder / WEIGHTS)
 
 
-def save_checkpoint(
-    folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
-) -> tuple[str, str]:
-    """Write the state of a training, whole or not at all.
+class Checkpoints:
+    """The states of one training on disk, each a file of its own that is whole or absent.
 
-    The tensors go to a file named by their hash; then `state.json` is renamed into place, which is
-    the moment at which the new state counts; then tensor files nobody names any more are removed.
-
-    Args:
-        folder: the run's checkpoint folder, made where it is not there.
-        tensors: weights and optimiser state.
-        state: JSON values: epoch, metrics so far. Its key `kept_file` may name an older tensor
-            file that must stay.
-
-    Returns:
-        Name and SHA-256 of the tensor file.
+    A file is named by how far the training had come and by a SHA-256 over the run's identity and
+    the file's content. It is compared before anything is parsed, so a file that was damaged, or
+    that another run wrote, is never read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    content = _to_bytes(tensors)
-    sha256 = hashlib.sha256(content).hexdigest()
-    name = f"{sha256[:16]}.safetensors"
-    write_bytes(folder / name, content)
-    stored = {**state, "schema": STATE_SCHEMA, "file": name, "sha256": sha256}
-    write_json(folder / STATE, stored)
-    named = {name, state.get("kept_file")}
-    for file in (*folder.glob("*.safetensors"), *folder.glob("*.part")):
-        if file.name not in named:
-            file.unlink(missing_ok=True)
-    return name, sha256
 
+    def __init__(self, folder: Path, identity: str) -> None:
+        """Nothing is read or written yet.
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, Any], Tensors] | None:
-    """Read the last whole state of a training, or None where there is none yet.
+        Args:
+            folder: made at the first save.
+            identity: what the run becomes what it is from, as one text.
+        """
+        self._folder = folder
+        self._identity = identity
+        self._newest: str | None = None
 
-    Raises:
-        RunError: the tensor file is missing or differs from what `state.json` says.
-    """
-    if not (folder / STATE).exists():
+    def save(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, name: str) -> None:
+        """Write a state; then older ones but the last go.
+
+        Args:
+            tensors: weights and optimiser state.
+            state: JSON values.
+            name: how far the training has come; names sort as the states do.
+
+        Raises:
+            RunError: it cannot be written; the states before are as they were.
+        """
+        make_folder(self._folder)
+        text = json.dumps(state, sort_keys=True, allow_nan=False).encode()
+        as_tensor = torch.from_numpy(np.frombuffer(text, dtype=np.uint8).copy())
+        content = _to_bytes({**tensors, _STATE: as_tensor})
+        file = f"{name}-{self._hash(content)}.safetensors"
+        write_bytes(self._folder / file, content)
+        self._remove_but({file, self._newest})
+        self._newest = file
+
+    def load(self) -> tuple[Tensors, dict[str, Any]] | None:
+        """The newest state that is whole, or None where none was saved yet.
+
+        Raises:
+            RunError: there are files and none of them is whole.
+        """
+        files = sorted(self._folder.glob("*.safetensors"), reverse=True)
+        refused = []
+        for path in files:
+            content = _read(path)
+            found = self._hash(content) if content is not None else None
+            if content is None or found != path.stem.rpartition("-")[2]:
+                refused.append(f"{path}: expected the SHA-256 in its name, got {found}.")
+                continue
+            if refused:
+                warnings.warn(
+                    f"{' '.join(refused)} It is damaged or of another run, and not read: training "
+                    f"goes on from {path.name}.",
+                    stacklevel=2,
+                )
+            self._newest = path.name
+            tensors = _parse(content, path)
+            state: dict[str, Any] = json.loads(tensors.pop(_STATE).numpy().tobytes())
+            return tensors, state
+        if refused:
+            raise RunError(
+                f"{refused[0]} The file is damaged or of another run, and no older one is whole: "
+                "restore it, or run train again with --force."
+            )
         return None
-    state = read_json(folder / STATE, schema=STATE_SCHEMA)
-    return state, load_tensors(folder / state["file"], sha256=state["sha256"])
 
+    def forget_older(self) -> None:
+        """Keep the newest state alone."""
+        self._remove_but({self._newest})
 
-def load_tensors(path: Path, *, sha256: str) -> Tensors:
-    """Read a tensor file after its hash was checked.
+    def _hash(self, content: bytes) -> str:
+        """SHA-256 over whose state it is and what it holds."""
+        return hashlib.sha256(self._identity.encode() + b"\0" + content).hexdigest()
 
-    Raises:
-        RunError: the file is missing or its hash is another.
-    """
-    _check_hash(path, sha256)
-    return _from_bytes(path)
+    def _remove_but(self, names: set[str | None]) -> None:
+        """Remove all other states, and what a killed write left."""
+        for file in (*self._folder.glob("*.safetensors"), *self._folder.glob("*.part")):
+            if file.name not in names:
+                with suppress(OSError):  # what cannot be removed does no harm
+                    file.unlink()
 
 
 def _check_hash(path: Path, sha256: str | None) -> None:
@@ -123,11 +157,19 @@ def _check_hash(path: Path, sha256: str | None) -> None:
         )
 
 
-def _from_bytes(path: Path) -> Tensors:
+def _read(path: Path) -> bytes | None:
+    """A file's content, or None where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _parse(content: bytes, path: Path) -> Tensors:
     """Tensors of a safetensors file."""
     try:
-        tensors: Tensors = load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
+        tensors: Tensors = load(content)
+    except SafetensorError as error:
         raise RunError(
             f"{path}: expected a safetensors file, got {type(error).__name__}. "
             "Restore it, or run train again with --force."

@@ -33,7 +33,7 @@ def arrange(network: SECrossT, settings: TrainSettings) -> None:
         RunError: there is no C++ compiler.
     """
     if settings.checkpoint_activations:
-        _recompute_activations(network)
+        recompute_activations(network)
     if settings.compile:
         if not any(shutil.which(name) for name in ("g++", "clang++", "cl")):
             raise RunError(
@@ -106,7 +106,7 @@ def keep_memory() -> None:
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def _recompute_activations(network: SECrossT) -> None:
+def recompute_activations(network: SECrossT) -> None:
     """Tell every CrossFormer to keep only what enters its blocks."""
     for trunk, _ in network.streams():
         if not isinstance(trunk.backbone, CrossFormer):

@@ -42,6 +42,11 @@ class Fitted:
     validation_rows: tuple[int, ...]
     precision: Precision
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the patients come from a phantom."""
+        return bool(self.dataset.store.manifest.get("is_simulated"))
+
 
 def fit_inputs(
     store: Store, assignments: Sequence[Assignment], settings: RunSettings, device: torch.device

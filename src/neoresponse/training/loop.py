@@ -1,196 +1,258 @@
-"""The one training loop: settings + store + split -> run folder (contract 3).
+"""The one training loop: settings + store + split -> checkpoints, metrics, the kept weights.
 
-After each epoch all state is on disk; order, patches and dropped paths of an epoch follow from the
-seed and the epoch's number alone. So a run that is killed and started again ends with the same
-bytes.
+All state is on disk after each epoch, after every so many steps where asked for, and when a signal
+asks for a stop. Whatever is drawn follows from seed, epoch and step. So a run that is stopped or
+killed at any moment and started again ends with the same bytes.
 """
 
-import csv
-import io
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor
 
-from neoresponse.config import RunSettings
-from neoresponse.data.dataset import Dataset
+from neoresponse.config import RunSettings, TrainSettings
 from neoresponse.data.forward import autocast, batch_logits
-from neoresponse.errors import RunError
-from neoresponse.models.checkpoint import load_checkpoint, load_tensors, save_checkpoint
+from neoresponse.durable import make_folder, write_text
+from neoresponse.errors import Stopped
+from neoresponse.models.checkpoint import Checkpoints
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.stats.discrimination import auc
 from neoresponse.training.arrange import arrange, uncompiled
+from neoresponse.training.finite import Readings
 from neoresponse.training.fit import Fitted
-from neoresponse.training.optim import make_optimiser, restore_state, state_tensors
+from neoresponse.training.keep import Row, is_best, is_over
+from neoresponse.training.memory import say_what_fits
+from neoresponse.training.objective import sample_losses
+from neoresponse.training.optim import clip_gradients, learning_rate, set_learning_rate
+from neoresponse.training.plan import Drawn, EpochPlan, draw_plan, step_seed
 from neoresponse.training.predict import patient_probability
+from neoresponse.training.progress import Progress, write_progress
+from neoresponse.training.state import Training, begin
+from neoresponse.training.stop import StopRequest, stop_on_signals
+from neoresponse.training.trackers import start_trackers
 from neoresponse.types import Track, untracked
 
-CHECKPOINTS = "checkpoints"
-READ_EVERY = 32
-"""Losses are read from the device so many batches at a time."""
-_WEIGHTS = "weights/"
-_ORDER, _DROPPED = 1, 2  # names of the random streams
-
-Row = dict[str, float]
+CHECKPOINTS, SHOWN = "checkpoints", "shown"
 
 
-@dataclass
-class Progress:
-    """How far a training has come.
+@dataclass(frozen=True)
+class Place:
+    """Where a training writes, and who watches.
 
     Attributes:
-        history: one row of metrics per finished epoch.
-        kept_epoch: the best epoch so far among those that may be kept.
-        kept_file: tensor file of that epoch.
-        kept_sha256: its hash.
+        folder: the run folder.
+        identity: what the run becomes what it is from; a checkpoint of another is refused.
+        track: shows progress by epoch.
     """
 
-    history: list[Row] = field(default_factory=list)
-    kept_epoch: int | None = None
-    kept_file: str | None = None
-    kept_sha256: str | None = None
+    folder: Path
+    identity: str = ""
+    track: Track = untracked
 
 
-def train_network(
-    model: SECrossT,
-    fitted: Fitted,
-    settings: RunSettings,
-    folder: Path,
-    *,
-    track: Track = untracked,
-) -> Progress:
+@dataclass(frozen=True)
+class Saver:
+    """Saves a training after checking it, and stops it where a signal asks."""
+
+    checkpoints: Checkpoints
+    stop: StopRequest
+    every_steps: int | None
+
+    def save(self, training: Training, readings: Readings) -> None:
+        """Write all state; nothing that is not finite."""
+        tensors = training.tensors()
+        readings.check(tensors)
+        progress = training.progress
+        progress.loss, progress.norm = readings.loss, readings.norm
+        self.checkpoints.save(tensors, training.state(), name=progress.name)
+
+    def pause(self, training: Training, readings: Readings) -> None:
+        """After a step: save where it is due."""
+        step = training.progress.step
+        is_due = self.every_steps is not None and step % self.every_steps == 0
+        if is_due or self.stop.name is not None:
+            self.save(training, readings)
+            self.leave(training)
+
+    def leave(self, training: Training) -> None:
+        """Stop where that was asked for; all is saved.
+
+        Raises:
+            Stopped: it was.
+        """
+        if self.stop.signal_number is None:
+            return
+        progress = training.progress
+        raise Stopped(
+            f"{self.stop.name} in epoch {progress.epoch} after {progress.step} steps of it; all "
+            "state is saved. Give the same command again to go on.",
+            self.stop.signal_number,
+        )
+
+
+def train_network(model: SECrossT, fitted: Fitted, settings: RunSettings, place: Place) -> Progress:
     """Train, or go on training, and leave the kept epoch's weights in the model.
 
     Args:
-        model: the network, with its initial weights, on the device of the dataset.
+        model: the network, with its first weights, on the device of the dataset.
         fitted: samples and dataset.
         settings: the run.
-        folder: the run folder; its `checkpoints/` is read and written.
-        track: shows progress by epoch.
+        place: where to write.
 
     Raises:
-        RunError: the loss is not finite, or a checkpoint is damaged.
+        RunError: a loss, a gradient or a weight is not finite, no checkpoint is whole, a write
+            failed, or memory does not suffice.
+        Stopped: a signal asked for it.
     """
     arrange(model, settings.train)
-    optimiser = make_optimiser(model, settings.train)
-    progress = _resume(model, optimiser, folder / CHECKPOINTS)
-    epochs = range(len(progress.history), settings.train.epochs)
-    for epoch in track(epochs, name="train", total=len(epochs)):
-        train_loss = train_epoch(model, optimiser, fitted, settings, epoch=epoch)
-        with uncompiled():
-            validated = _validate(model, fitted)
-        row = {"epoch": epoch, "train_loss": train_loss, **validated}
-        progress.history.append(row)
-        _save(model, optimiser, progress, folder / CHECKPOINTS, settings=settings)
-    kept = _kept_weights(progress, folder / CHECKPOINTS)
-    model.load_state_dict(kept)
-    return progress
+    training = begin(model, settings.train)
+    checkpoints = Checkpoints(place.folder / CHECKPOINTS, place.identity)
+    found = checkpoints.load()
+    if found is not None:
+        training.restore(*found)
+    left = settings.train.epochs - training.progress.epoch
+
+    def show(progress: Progress) -> None:
+        write_progress(place.folder, progress, is_simulated=fitted.is_simulated)
+        for tracker in trackers:
+            tracker(progress.history)
+
+    with (
+        stop_on_signals() as stop,
+        start_trackers(place.folder, settings.train) as trackers,
+        say_what_fits(fitted, settings),
+    ):
+        saver = Saver(checkpoints, stop, settings.train.save_every_steps)
+        for _ in place.track(_epochs(training, settings.train), name="train", total=left):
+            _train_epoch(training, fitted, settings, place, saver)
+            show(training.progress)
+            saver.leave(training)
+        show(training.progress)  # a finished training may have lost its table
+    checkpoints.forget_older()
+    model.load_state_dict(training.kept)
+    return training.progress
 
 
-def metrics_csv(progress: Progress) -> str:
-    """`metrics.csv`: one line per epoch, the kept one marked."""
-    text = io.StringIO()
-    names = ["epoch", "train_loss", "validation_loss", "validation_accuracy", "validation_auc"]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "is_kept"])
-    for row in progress.history:
-        is_kept = int(row["epoch"] == progress.kept_epoch)
-        writer.writerow([*(repr(row[name]) for name in names), is_kept])
-    return text.getvalue()
+def take_steps(
+    training: Training, fitted: Fitted, settings: RunSettings, plan: EpochPlan, saver: Saver | None
+) -> Readings:
+    """The steps of an epoch that were not taken yet.
 
-
-def train_epoch(
-    model: SECrossT,
-    optimiser: torch.optim.Optimizer,
-    fitted: Fitted,
-    settings: RunSettings,
-    *,
-    epoch: int,
-) -> float:
-    """One pass over all samples; the mean loss.
+    Args:
+        training: goes on in place.
+        fitted: samples and dataset.
+        settings: the run.
+        plan: what the epoch shows.
+        saver: saves and stops between steps; None where nobody asks for that.
 
     Raises:
-        RunError: the loss of a batch is not finite.
+        RunError: a loss or a gradient is not finite.
+        Stopped: a signal asked for it.
     """
-    model.train()
-    torch.manual_seed(_stream_seed(settings.seed, _DROPPED, epoch))
-    rng = np.random.default_rng([settings.seed, _ORDER, epoch])
-    order = rng.permutation(len(fitted.samples))
-    num_patches = fitted.dataset.store.settings.num_patches
-    patches = rng.integers(num_patches, size=len(order))
-    losses = _Losses(epoch)
-    for start in range(0, len(order), settings.train.batch_size):
-        some = slice(start, start + settings.train.batch_size)
-        shown = None if model.pools_patches else patches[some]
-        batch = fitted.dataset.training_batch(fitted.samples, order[some], shown)
-        with autocast(fitted.dataset.device, fitted.precision):
+    training.model.train()
+    progress, size = training.progress, settings.train.batch_size
+    readings = Readings(epoch=progress.epoch, loss=progress.loss, norm=progress.norm)
+    num_steps = -(-len(plan) // size)
+    for step in range(progress.step, num_steps):
+        taken = progress.epoch * num_steps + step
+        rate = learning_rate(settings.train, step=taken, steps_per_epoch=num_steps)
+        set_learning_rate(training.optimiser, rate)
+        torch.manual_seed(step_seed(settings.seed, epoch=progress.epoch, step=step))
+        shown = plan.part(step * size, size)
+        readings.add(*_take_step(training, fitted, settings.train, shown))
+        if training.average is not None:
+            training.average.update(taken + 1)
+        progress.step = step + 1
+        if saver is not None:
+            saver.pause(training, readings)
+    readings.read()
+    return readings
+
+
+def drawn_from(fitted: Fitted, settings: RunSettings) -> Drawn:
+    """What epochs are drawn from."""
+    store, samples = fitted.dataset.store, fitted.samples
+    label = np.array([store.patients[row].label for row in samples.row])
+    return Drawn(samples, label, num_patches=store.settings.num_patches, seed=settings.seed)
+
+
+def _epochs(training: Training, settings: TrainSettings) -> Iterator[int]:
+    """The epochs that are left."""
+    while not is_over(training.progress.history, settings):
+        yield training.progress.epoch
+
+
+def _train_epoch(
+    training: Training, fitted: Fitted, settings: RunSettings, place: Place, saver: Saver
+) -> None:
+    """One pass over all samples, or what is left of it; validated and saved."""
+    progress = training.progress
+    plan = draw_plan(drawn_from(fitted, settings), settings.train, epoch=progress.epoch)
+    if plan.variation is not None:
+        make_folder(place.folder / SHOWN)
+        write_text(place.folder / SHOWN / f"epoch-{progress.epoch:03d}.csv", plan.to_csv())
+    readings = take_steps(training, fitted, settings, plan, saver)
+    row = {
+        "epoch": progress.epoch,
+        "train_loss": readings.loss / len(plan),
+        "gradient_norm": readings.norm / progress.step,
+        "learning_rate": _last_rate(settings.train, progress),
+    }
+    averaged = nullcontext() if training.average is None else training.average.in_place()
+    with uncompiled(), averaged:
+        progress.end_epoch({**row, **_validate(training.model, fitted)})
+        if is_best(progress.history, settings.train):
+            training.keep()
+    readings.end_epoch()
+    saver.save(training, readings)
+
+
+def _take_step(
+    training: Training, fitted: Fitted, settings: TrainSettings, shown: EpochPlan
+) -> tuple[Tensor, Tensor, list[str]]:
+    """One step over some samples, part by part where asked for.
+
+    Returns:
+        The loss of each sample, the norm of all gradients, and whose samples they were.
+    """
+    model, dataset = training.model, fitted.dataset
+    training.optimiser.zero_grad(set_to_none=True)
+    losses: list[Tensor] = []
+    patient_ids: list[str] = []
+    num = settings.micro_batch or len(shown)
+    for start in range(0, len(shown), num):
+        part = shown.part(start, num)
+        patches = None if model.pools_patches else part.patches
+        batch = dataset.training_batch(fitted.samples, part.chosen, patches, part.variation)
+        with autocast(dataset.device, fitted.precision):
             logits = batch_logits(model, batch).squeeze(1)
-        loss = nnf.binary_cross_entropy_with_logits(logits.float(), batch.label)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        losses.add(loss, batch.patient_ids)
-    return losses.read() / len(order)
+        loss = sample_losses(logits.float(), batch.label, settings)
+        (loss.sum() / len(shown)).backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+        patient_ids += batch.patient_ids
+    # Without a largest norm the gradients stay as they are: their norm is still wanted.
+    norm = clip_gradients(model, settings.clip_norm)
+    training.optimiser.step()
+    return torch.cat(losses), norm, patient_ids
 
 
-class _Losses:
-    """The losses of an epoch, read from the device many at a time.
-
-    Reading one waits until the device has computed it. Read at each step, a GPU would stand idle
-    while the next one is queued.
-    """
-
-    def __init__(self, epoch: int) -> None:
-        """Start at nothing; `epoch` is for the message."""
-        self._epoch = epoch
-        self._sum = 0.0
-        self._unread: list[tuple[Tensor, tuple[str, ...]]] = []
-
-    def add(self, loss: Tensor, patient_ids: tuple[str, ...]) -> None:
-        """Take a batch's mean loss."""
-        self._unread.append((loss.detach(), patient_ids))
-        if len(self._unread) == READ_EVERY:
-            self.read()
-
-    def read(self) -> float:
-        """The sum over all samples so far.
-
-        Raises:
-            RunError: a loss is not a number; it says whose batch was the first.
-        """
-        if not self._unread:
-            return self._sum
-        losses, batches = zip(*self._unread, strict=True)
-        self._unread = []
-        for value, patient_ids in zip(torch.stack(losses).tolist(), batches, strict=True):
-            if not math.isfinite(value):
-                named = ", ".join(sorted(set(patient_ids)))
-                raise RunError(
-                    f"epoch {self._epoch}: expected a finite loss, got {value} in a batch of "
-                    f"patients {named}. Lower train.learning_rate or look at these images."
-                )
-            self._sum += value * len(patient_ids)
-        return self._sum
-
-
-def _stream_seed(seed: int, stream: int, epoch: int) -> int:
-    """A seed for torch's generator that follows from the run's seed."""
-    return int(np.random.SeedSequence([seed, stream, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def _last_rate(settings: TrainSettings, progress: Progress) -> float:
+    """Learning rate of the last step of the epoch under way."""
+    steps = progress.step
+    return learning_rate(settings, step=progress.epoch * steps + steps - 1, steps_per_epoch=steps)
 
 
 def _validate(model: SECrossT, fitted: Fitted) -> Row:
     """Loss, accuracy at 0.5 and AUC on whole validation patients."""
-    dataset: Dataset = fitted.dataset
+    patients = fitted.dataset.store.patients
     probability = patient_probability(
-        model, dataset, fitted.validation_rows, precision=fitted.precision
+        model, fitted.dataset, fitted.validation_rows, precision=fitted.precision
     )
-    label = np.asarray([dataset.store.patients[row].label for row in fitted.validation_rows])
+    label = np.asarray([patients[row].label for row in fitted.validation_rows])
     area = auc(label, probability)
     clipped = np.clip(probability, 1e-7, 1 - 1e-7)
     loss = -np.mean(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))
@@ -198,77 +260,4 @@ def _validate(model: SECrossT, fitted: Fitted) -> Row:
         "validation_loss": float(loss),
         "validation_accuracy": float(np.mean((probability >= 0.5) == (label == 1))),
         "validation_auc": 0.5 if area is None else area,
-    }
-
-
-def _save(
-    model: SECrossT,
-    optimiser: torch.optim.Optimizer,
-    progress: Progress,
-    folder: Path,
-    *,
-    settings: RunSettings,
-) -> None:
-    """Write all state; decide whether this epoch is the one to keep."""
-    weights = {f"{_WEIGHTS}{name}": tensor for name, tensor in model.state_dict().items()}
-    if _is_best(progress.history, settings.train.keep_from_epoch):
-        progress.kept_epoch = int(progress.history[-1]["epoch"])
-        progress.kept_file = progress.kept_sha256 = None  # this very file, named once it is written
-    state: dict[str, Any] = {
-        "history": progress.history,
-        "kept_epoch": progress.kept_epoch,
-        "kept_file": progress.kept_file,
-        "kept_sha256": progress.kept_sha256,
-    }
-    stored = save_checkpoint(folder, {**weights, **state_tensors(optimiser, model)}, state)
-    if progress.kept_epoch is not None and progress.kept_file is None:
-        progress.kept_file, progress.kept_sha256 = stored
-
-
-def _is_best(history: Sequence[Row], keep_from_epoch: int) -> bool:
-    """Whether the last epoch is the best that may be kept.
-
-    Highest validation accuracy; of equals, the lowest validation loss; of those, the first.
-    """
-    allowed = [row for row in history if row["epoch"] >= keep_from_epoch]
-    if not allowed or allowed[-1] is not history[-1]:
-        return False
-    return min(allowed, key=_rank) is history[-1]
-
-
-def _rank(row: Row) -> tuple[float, float]:
-    """Smaller is better."""
-    return -row["validation_accuracy"], row["validation_loss"]
-
-
-def _resume(model: SECrossT, optimiser: torch.optim.Optimizer, folder: Path) -> Progress:
-    """Load the last whole state, if there is one."""
-    found = load_checkpoint(folder)
-    if found is None:
-        return Progress()
-    state, tensors = found
-    model.load_state_dict(_weights_in(tensors))
-    restore_state(optimiser, model, tensors)
-    is_own = state["kept_epoch"] is not None and state["kept_file"] is None
-    return Progress(
-        history=state["history"],
-        kept_epoch=state["kept_epoch"],
-        kept_file=state["file"] if is_own else state["kept_file"],
-        kept_sha256=state["sha256"] if is_own else state["kept_sha256"],
-    )
-
-
-def _kept_weights(progress: Progress, folder: Path) -> dict[str, Tensor]:
-    """Weights of the kept epoch."""
-    assert progress.kept_file is not None
-    assert progress.kept_sha256 is not None
-    return _weights_in(load_tensors(folder / progress.kept_file, sha256=progress.kept_sha256))
-
-
-def _weights_in(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The network's own tensors of a checkpoint."""
-    return {
-        name.removeprefix(_WEIGHTS): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(_WEIGHTS)
     }

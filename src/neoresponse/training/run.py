@@ -16,7 +16,15 @@ import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
 from neoresponse.config import RunSettings
 from neoresponse.data.cut import HALF, choose_cut, cut_rule, rule_in_words
-from neoresponse.durable import read_json, sha256_of, write_json, write_text
+from neoresponse.durable import (
+    LOCK,
+    make_folder,
+    only_one,
+    read_json,
+    sha256_of,
+    write_json,
+    write_text,
+)
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model, weights_file
 from neoresponse.models.checkpoint import save_bundle
@@ -26,14 +34,18 @@ from neoresponse.preprocess.store import MANIFEST, Store
 from neoresponse.settings_file import to_toml
 from neoresponse.training.arrange import choose_algorithms, keep_memory, uncompiled
 from neoresponse.training.fit import Fitted, fit_inputs
-from neoresponse.training.loop import Progress, metrics_csv, train_network
+from neoresponse.training.loop import Place, train_network
+from neoresponse.training.memory import check_memory
 from neoresponse.training.predict import patient_probability
+from neoresponse.training.progress import Progress
 from neoresponse.types import RESEARCH_USE, Track, untracked
 
 SCHEMA = "neoresponse.run/1"
 INPUTS_SCHEMA = "neoresponse.run-inputs/1"
-RUN, CONFIG, INPUTS, METRICS = "run.json", "config.toml", "inputs.json", "metrics.csv"
+RUN, CONFIG, INPUTS = "run.json", "config.toml", "inputs.json"
 MODEL = "model"
+_BESIDE = ("save_every_steps", "trackers")
+"""Keys of `train` that change no byte of what is learnt."""
 
 
 def train_run(
@@ -64,24 +76,11 @@ def train_run(
             f"{store.folder}: expected the settings under [prepare] that this run names, got "
             "others. Prepare the cohort with the same settings file."
         )
-    inputs = _inputs(store, assignments, settings)
-    _claim(folder, settings, inputs)
-    use_threads(settings.train.num_threads)
-    device = choose_device(settings.train.device)
-    choose_algorithms(device)
-    keep_memory()
-    fitted = fit_inputs(store, assignments, settings, device)
-    write_split(folder, assignments, settings.train.augment, seed=settings.seed)
-    write_text(folder / "samples.csv", fitted.samples.to_csv())
-    torch.manual_seed(settings.seed)
-    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
-    progress = train_network(network, fitted, settings, folder, track=track)
-    write_text(folder / METRICS, metrics_csv(progress))
-    card = _card(network, fitted, store, assignments, settings)
-    save_bundle(folder / MODEL, network.state_dict(), card)
-    summary = _summary(network, progress, fitted, assignments, settings)
-    write_json(folder / RUN, summary)
-    return summary
+    _refuse_other_files(folder)
+    make_folder(folder)
+    with only_one(folder):
+        _claim(folder, settings, _inputs(store, assignments, settings))
+        return _train(store, assignments, settings, folder, track=track)
 
 
 def forget_run(folder: Path) -> None:
@@ -102,7 +101,8 @@ def forget_run(folder: Path) -> None:
 def recipe(settings: RunSettings) -> dict[str, Any]:
     """The settings that decide what a run becomes; all others may change beside it."""
     parts = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
-    return {**parts, "threshold": cut_rule(settings.evaluate)}
+    train = {key: value for key, value in parts["train"].items() if key not in _BESIDE}
+    return {**parts, "train": train, "threshold": cut_rule(settings.evaluate)}
 
 
 def is_same_run(
@@ -125,6 +125,34 @@ def is_trained_on(folder: Path, store: Store) -> bool:
     return bool(started["prepared_sha256"] == sha256_of(store.folder / MANIFEST))
 
 
+def _train(
+    store: Store,
+    assignments: Sequence[Assignment],
+    settings: RunSettings,
+    folder: Path,
+    *,
+    track: Track,
+) -> dict[str, Any]:
+    """Train in a folder that is ours alone."""
+    use_threads(settings.train.num_threads)
+    device = choose_device(settings.train.device)
+    choose_algorithms(device)
+    keep_memory()
+    fitted = fit_inputs(store, assignments, settings, device)
+    write_split(folder, assignments, settings.train.augment, seed=settings.seed)
+    write_text(folder / "samples.csv", fitted.samples.to_csv())
+    torch.manual_seed(settings.seed)
+    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
+    check_memory(fitted, settings)
+    place = Place(folder, identity=sha256_of(folder / INPUTS), track=track)
+    progress = train_network(network, fitted, settings, place)
+    card = _card(network, fitted, store, assignments, settings)
+    save_bundle(folder / MODEL, network.state_dict(), card)
+    summary = _summary(network, progress, fitted, assignments, settings)
+    write_json(folder / RUN, summary)
+    return summary
+
+
 def _inputs(
     store: Store, assignments: Sequence[Assignment], settings: RunSettings
 ) -> dict[str, Any]:
@@ -141,33 +169,38 @@ def _inputs(
 
 
 def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
-    """Make the folder, or make sure that what is in it is this very run, unfinished."""
+    """Make sure that what is in the folder is this very run, unfinished, or begin it."""
     if (folder / RUN).exists():
         raise RunError(
             f"{folder}: expected a new folder, found a finished run. "
             "Name another folder or add --force to replace it."
         )
-    if (folder / INPUTS).exists():
-        if read_json(folder / INPUTS, schema=INPUTS_SCHEMA) != inputs:
-            raise RunError(
-                f"{folder}: expected the settings, store and split that this unfinished run was "
-                "started with, got others. Use those, or add --force to begin again."
-            )
-    elif _holds_more_than_parts(folder):
+    is_begun = (folder / INPUTS).exists()
+    if is_begun and read_json(folder / INPUTS, schema=INPUTS_SCHEMA) != inputs:
+        raise RunError(
+            f"{folder}: expected the settings, store and split that this unfinished run was "
+            "started with, got others. Use those, or add --force to begin again."
+        )
+    for part in (*folder.glob("*.part"), *folder.glob("*/*.part")):
+        part.unlink(missing_ok=True)  # what a killed process was writing
+    write_text(folder / CONFIG, to_toml(settings))
+    write_json(folder / INPUTS, inputs)
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Stop where the folder is neither new nor a run's."""
+    if not (folder / INPUTS).exists() and _holds_more_than_parts(folder):
         raise RunError(
             f"{folder}: expected a new folder, found one with files in it. "
             "Name another folder or add --force to replace it."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / CONFIG, to_toml(settings))
-    write_json(folder / INPUTS, inputs)
 
 
 def _holds_more_than_parts(folder: Path) -> bool:
     """Whether there is anything but what a process leaves that is killed at its first writes."""
     if folder.is_file():
         return True
-    names = {path.name for path in folder.glob("*")} - {CONFIG}
+    names = {path.name for path in folder.glob("*")} - {CONFIG, LOCK}
     return any(not name.endswith(".part") for name in names)
 
 
@@ -235,7 +268,7 @@ def _summary(
         "seed": settings.seed,
         "num_parameters": sum(p.numel() for p in network.parameters()),
         "kept_epoch": progress.kept_epoch,
-        "num_epochs": settings.train.epochs,
+        "num_epochs": len(progress.history),
         "precision": fitted.precision,
         "samples": {
             "balanced": samples.balanced,
