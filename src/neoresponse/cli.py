@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from neoresponse import __version__
+from neoresponse.cli_checks import leaks
 from neoresponse.cli_tables import audit, plan
 from neoresponse.console import (
     clear,
@@ -379,6 +380,7 @@ def demo(out: Path, force: bool) -> None:
 
 main.add_command(audit)
 main.add_command(plan)
+main.add_command(leaks)
 
 
 @main.command()
