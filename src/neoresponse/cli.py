@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from neoresponse import __version__
-from neoresponse.cli_checks import leaks
+from neoresponse.cli_checks import controls, leaks
 from neoresponse.cli_tables import audit, plan
 from neoresponse.console import (
     clear,
@@ -378,9 +378,8 @@ def demo(out: Path, force: bool) -> None:
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 
-main.add_command(audit)
-main.add_command(plan)
-main.add_command(leaks)
+for verb in (audit, plan, leaks, controls):
+    main.add_command(verb)
 
 
 @main.command()

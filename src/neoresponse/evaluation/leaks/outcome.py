@@ -12,13 +12,13 @@ import numpy as np
 
 from neoresponse.evaluation.leaks.leak import Leak
 from neoresponse.evaluation.leaks.patients import Entry
-from neoresponse.evaluation.leaks.values import as_day, as_number
+from neoresponse.evaluation.leaks.values import as_day, as_number, is_numeric
 from neoresponse.stats import newcombe_interval
 from neoresponse.types import Estimate, FloatArray, IntArray
 
 TOO_WELL = 0.9
 """Lower end of the AUC's interval from which a column is taken to hold the outcome."""
-MOSTLY, PARTS = 0.8, 5
+PARTS = 5
 LATER = re.compile(
     r"(^|[^a-z])(rcb|pcr|yp[tn]?[0-9]?|miller|trg|chevallier|sataloff|residual|surg\w*|operation"
     r"|postop\w*|resection|mastectomy|lumpectomy|excision|relapse\w*|recurrence\w*"
@@ -105,7 +105,7 @@ def _told(entries: Sequence[Entry], texts: Sequence[str]) -> str:
     there = [text for _, text in known if text]
     numbers = [as_number(text) for text in there]
     if 0 < label[is_there].sum() < is_there.sum():
-        if np.mean([number is not None for number in numbers]) >= MOSTLY:
+        if is_numeric(there):
             kept = np.array([number is not None for number in numbers])
             values = np.array([number for number in numbers if number is not None])
             found.append(("tells it as a number", _auc(label[is_there][kept], values)))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neoresponse.evaluation.leaks.leak import Leak
-from neoresponse.evaluation.leaks.values import as_number, plain_value
+from neoresponse.evaluation.leaks.values import as_day, is_days, is_numeric, plain_value
 from neoresponse.types import FloatArray
 
 MISS_BITS = 7.0
@@ -91,7 +91,7 @@ def same_people(entries: Sequence[Entry]) -> list[Leak]:
     for start in range(0, len(first_rows), BLOCK):
         rows = slice(start, start + BLOCK)
         bits = _evidence(columns, rows)
-        bits[np.tri(*bits.shape, k=start, dtype=bool)] = -np.inf  # each pair once
+        bits[np.tri(bits.shape[0], bits.shape[1], start, dtype=bool)] = -np.inf  # each pair once
         for one, two in np.argwhere(bits >= needed):
             pair = first_rows[start + one], first_rows[two]
             found.append(_one_person(*pair, bits=float(bits[one, two])))
@@ -120,10 +120,20 @@ def _columns(entries: Sequence[Entry]) -> list[tuple[npt.NDArray[np.int64], Floa
             continue
         number = {text: place for place, text in enumerate(known)}
         values = np.array([number.get(text, -1) for text in texts], dtype=np.int64)
-        share = np.bincount(values[values >= 0]) / np.sum(values >= 0)
-        is_fine = len(known) >= FEW_VALUES and any(as_number(text) is not None for text in known)
-        found.append((values, np.asarray(-np.log2(share)), 1.0 if is_fine else 0.5))
+        is_fine = len(known) >= FEW_VALUES and (is_numeric(known) or is_days(known))
+        found.append((values, _rarity(values, known), 1.0 if is_fine else 0.5))
     return found
+
+
+def _rarity(values: npt.NDArray[np.int64], known: Sequence[str]) -> FloatArray:
+    """Bits of each value of a column: the fewer patients have it, the more."""
+    counts = np.bincount(values[values >= 0], minlength=len(known))
+    bits = np.asarray(-np.log2(counts / counts.sum()))
+    if is_days(known):  # what no third patient has is as rare as one day of all between
+        days = [day.toordinal() for text in known if (day := as_day(text))]
+        span_bits = np.log2(max(days) - min(days) + 1) - 1
+        bits = np.where(counts <= 2, np.maximum(bits, span_bits), bits)
+    return np.asarray(bits)
 
 
 def _evidence(

@@ -1,6 +1,7 @@
 """Cells of a table as numbers, days and plain text."""
 
 import math
+from collections.abc import Sequence
 from datetime import date, datetime
 
 DAY_FORMATS = (
@@ -12,6 +13,10 @@ DAY_FORMATS = (
     "%Y%m%d",
     "%Y-%m-%d %H:%M:%S",
 )
+
+MOSTLY = 0.8
+LEN_BARE = 8
+"""Digits of a day that is written without marks."""
 
 
 def as_number(text: str) -> float | None:
@@ -25,12 +30,24 @@ def as_number(text: str) -> float | None:
 
 def as_day(text: str) -> date | None:
     """A day in one of the common ways of writing it, or None."""
+    if text.isdigit() and len(text) != LEN_BARE:
+        return None
     for form in DAY_FORMATS:
         try:
             return datetime.strptime(text.strip(), form).date()
         except ValueError:
             continue
     return None
+
+
+def is_numeric(texts: Sequence[str]) -> bool:
+    """Whether most of some texts are numbers."""
+    return sum(as_number(text) is not None for text in texts) >= MOSTLY * len(texts)
+
+
+def is_days(texts: Sequence[str]) -> bool:
+    """Whether most of some texts are days."""
+    return sum(as_day(text) is not None for text in texts) >= MOSTLY * len(texts)
 
 
 def plain_value(text: str) -> str:
