@@ -9,8 +9,9 @@ unifocal ones show what a larger test gives. Stand-ins for a network are logisti
 the four variables and on noise: the five traits that pictures would show, 16 features as two
 pathways hand on, or these 16 made one score, fitted on training patients that did not give it
 (five parts in turn). What noise costs such a model is found on 20,000 more patients: its true
-increment, which lies below 0. Exit code 1 where the paired DeLong interval's coverage of 0
-in TC1 and TC2 together is surely outside 94 to 96 %. SIMULATED patients throughout.
+increment, which lies below 0. Exit code 1 where the paired DeLong interval of the model with
+five traits, in TC1 or in TC2, surely holds 0 in fewer than 94 or more than 96 %. All patients are
+SIMULATED.
 """
 
 import argparse
@@ -22,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neoresponse.phantom import tumour
-from neoresponse.phantom.clinical import Columns
-from neoresponse.preprocess.clinical import ClinicalEncoder, fit_encoder
+from neoresponse.phantom.clinical import Columns, make_cells
+from neoresponse.preprocess.clinical import fit_encoder
 from neoresponse.stats import (
     Bootstrap,
     auc,
@@ -38,10 +39,19 @@ from neoresponse.types import Estimate
 
 NULL = tumour.PRESETS["null"]
 VARIABLES = ("phenotype", "er", "ki67_percent", "regimen")
+CELLS = make_cells(NULL.clinical_strength)
+CLINICAL = [
+    dict(zip(VARIABLES, row, strict=True))
+    for row in zip(*(getattr(CELLS, name).tolist() for name in VARIABLES), strict=True)
+]
+"""The four variables of each clinical cell."""
 PLANS = {"percentile": Bootstrap(1000), "BCa": Bootstrap(1000, kind="bca")}
 NOISE = tuple(f"feature_{number}" for number in range(16))
 STACKED, PARTS = "1 score", 5
-MAIN = ("TC1+TC2", STACKED, "paired DeLong")
+TRAIN, TC1 = (286, 105), (37, 14)
+"""Patients without and with pCR; 36 and 13 between them are left to validation."""
+JUDGED = [(group, "5 traits", "paired DeLong") for group in ("TC1", "TC2")]
+BOOTSTRAPPED = "TC1+TC2"
 Values = NDArray[np.float64]
 
 
@@ -71,37 +81,45 @@ def main() -> int:
         print(f"{cell[0]:10}{cell[1]:10}{cell[2]:24}" + "".join(f"{shown(c):>24}" for c in counts))
     for name, values in increments.items():
         print(f"true increment with {name}: mean {np.mean(values):+.4f}, SD {np.std(values):.4f}")
-    found = wilson_interval(sum(held[MAIN]), len(held[MAIN]))
+    return 0 if all(may_be_right(held[cell]) for cell in JUDGED) else 1
+
+
+def may_be_right(held: list[bool]) -> bool:
+    """Whether a coverage of 94 to 96 % explains what was held."""
+    found = wilson_interval(sum(held), len(held))
     assert found.low is not None
     assert found.high is not None
-    return 0 if found.low <= 0.96 and found.high >= 0.94 else 1
+    return found.low <= 0.96 and found.high >= 0.94
 
 
 def one_cohort(rng: np.random.Generator, population: Columns):  # noqa: ANN201 (cell, interval, truth)
     """Train floor and image models once; every interval in every group of test patients."""
     single = draw(rng, "unifocal", (359, 132))
     label = single["label"]
-    order = np.concatenate([rng.permutation(np.flatnonzero(label == one)) for one in (0, 1)])
-    place = np.concatenate([np.arange(359) / 359, np.arange(132) / 132])
-    train = order[place < 391 / 491]
-    first_test = order[place >= 440 / 491]
+    order = [rng.permutation(np.flatnonzero(label == one)) for one in (0, 1)]
+    train = np.concatenate([rows[:num] for rows, num in zip(order, TRAIN, strict=True)])
+    first_test = np.concatenate([rows[-num:] for rows, num in zip(order, TC1, strict=True)])
     groups = {"TC1": take(single, first_test), "TC2": draw(rng, "multifocal", (82, 23))}
     groups["TC1+TC2"] = join(groups["TC1"], groups["TC2"])
     groups["500 more"] = draw(rng, "unifocal", (365, 135))
     trained = take(single, train)
-    encoder = fit_encoder(clinical(trained), trained["label"].tolist())
-    floor = fit_logistic(design(encoder, trained), trained["label"], ridge=RIDGE)
+    encoder = fit_encoder([CLINICAL[cell] for cell in trained["cell"]], trained["label"].tolist())
+    by_cell = np.column_stack([np.ones(len(CLINICAL)), encoder.encode(CLINICAL)[0].astype(float)])
     everyone = {**groups, "population": population}
-    base = {g: logistic_probability(design(encoder, p), floor) for g, p in everyone.items()}
+    known = {group: by_cell[patients["cell"]] for group, patients in everyone.items()}
+    own_clinical = by_cell[trained["cell"]]
+    floor = fit_logistic(own_clinical, trained["label"], ridge=RIDGE)
+    base = {group: logistic_probability(values, floor) for group, values in known.items()}
     for name, columns in FEATURES.items():
         scores = {group: features(patients, columns) for group, patients in everyone.items()}
         own = features(trained, columns)
         if name == STACKED:
             own, scores = one_score(rng, own, trained["label"], scores)
-        model = fit_logistic(design(encoder, trained, own), trained["label"], ridge=RIDGE)
+        whole = np.hstack([own_clinical, own])
+        model = fit_logistic(whole, trained["label"], ridge=RIDGE)
         more = {
-            group: logistic_probability(design(encoder, patients, scores[group]), model)
-            for group, patients in everyone.items()
+            group: logistic_probability(np.hstack([known[group], scores[group]]), model)
+            for group in everyone
         }
         outcome = population["label"]
         truth = (auc(outcome, more["population"]) or 0.0) - (
@@ -110,7 +128,7 @@ def one_cohort(rng: np.random.Generator, population: Columns):  # noqa: ANN201 (
         for group, patients in groups.items():
             pair = patients["label"], more[group], base[group]
             yield (group, name, "paired DeLong"), paired_delong(*pair).difference, truth
-            for kind, plan in PLANS.items():
+            for kind, plan in PLANS.items() if group == BOOTSTRAPPED else ():
                 found = bootstrap_auc_difference(*pair, rng=rng, plan=plan)
                 yield (group, name, f"bootstrap, {kind}"), found, truth
 
@@ -152,22 +170,9 @@ def take(columns: Columns, rows: NDArray[np.int64]) -> Columns:
     return {name: values[rows] for name, values in columns.items()}
 
 
-def clinical(columns: Columns) -> list[Mapping[str, str | float]]:
-    """The four variables of each patient."""
-    rows = zip(*(columns[name].tolist() for name in VARIABLES), strict=True)
-    return [dict(zip(VARIABLES, row, strict=True)) for row in rows]
-
-
 def features(columns: Columns, names: tuple[str, ...]) -> Values:
     """Image features, (patients, features)."""
     return np.column_stack([columns[name] for name in names])
-
-
-def design(encoder: ClinicalEncoder, columns: Columns, own: Values | None = None) -> Values:
-    """A column of ones, the encoded variables, and image features."""
-    values, _ = encoder.encode(clinical(columns))
-    parts = [np.ones((len(values), 1)), values.astype(float)]
-    return np.hstack(parts if own is None else [*parts, own])
 
 
 def holds(found: Estimate, truth: float) -> bool:

@@ -20,7 +20,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 def leaks(sources: tuple[Path, ...], as_json: bool) -> None:
     """List what an evaluation may know and should not.
 
-    SOURCE is a cohort, a study, a prepared store, a split or a run folder, or a CSV of patients
+    SOURCE is a cohort, a study, a prepared store, a split or a run folder, or a table of patients
     with a column patient_id, and where it has them split, label and paths of images. Several are
     looked at together.
 

@@ -22,6 +22,7 @@ from neoresponse.evaluation.leaks import (
     find_leaks,
     gather,
     read_openings,
+    record_files,
     record_opening,
 )
 from neoresponse.evaluation.leaks.openings import FILE_NAME, opened_again
@@ -324,6 +325,12 @@ def test_the_ledger_counts_new_predictions_alone(tmp_path):
     assert "got 2 evaluations with 2 different predictions" in leak.sentence
 
 
+def test_predictions_files_are_recorded_as_their_content(predicted, tmp_path):
+    files = {"se_crosst": predicted / "predictions.csv"}
+    assert record_files(tmp_path, files) == 1
+    assert record_files(tmp_path, files) == 1
+
+
 def test_a_ledger_without_one_of_its_lines_is_refused(tmp_path):
     for value in (0.1, 0.2, 0.3):
         record_opening(tmp_path, {"a": predictions(value)})
@@ -365,6 +372,35 @@ def test_a_csv_without_patients_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(TableError, match="expected patients with a column patient_id"):
         gather([tmp_path / "t.csv"])
+
+
+def test_an_image_that_is_not_there_is_named_by_its_row(tmp_path):
+    path = write_images(tmp_path / "c")
+    with path.open("a") as file:
+        file.write("Q1,test,1,71,lost.png\n")
+    with pytest.raises(TableError, match=r"row 6, column 'us_0': expected a file, found none"):
+        gather([path])
+
+
+def test_an_image_outside_the_folder_of_the_table_is_refused(tmp_path):
+    path = write_images(tmp_path / "c")
+    shutil.copyfile(path.parent / "0.png", tmp_path / "z.png")
+    with path.open("a") as file:
+        file.write("Q1,test,1,71,../z.png\n")
+    with pytest.raises(TableError, match="expected a path inside"):
+        gather([path])
+
+
+def test_an_image_that_cannot_be_read_is_passed_over(tmp_path):
+    path = write_images(tmp_path / "c")
+    (path.parent / "1.png").write_bytes(b"no picture")
+    assert find_leaks(gather([path])) == ()
+
+
+def test_a_prepared_store_alone_is_audited_by_its_arrays(store):
+    given = gather([store.folder])
+    assert len(given.table) == 24
+    assert find_leaks(given) == ()
 
 
 def test_a_long_list_is_cut_kind_by_kind():

@@ -9,6 +9,7 @@ from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter
 
 from neoresponse.evaluation.leaks import near
+from neoresponse.imaging.raster import read_grey
 
 NUM = 24
 
@@ -93,3 +94,11 @@ def test_fewer_than_two_pictures_have_no_pair(empty):
 def test_flat_pictures_are_no_copies():
     planes = np.zeros((3, 64, 64), np.float32)
     assert near.near_copies(planes, "abc") == []
+
+
+def test_real_ultrasound_frames_are_told_apart_and_known_again_when_mirrored(shared):
+    files = sorted((shared / "data" / "us_breast_usg" / "images").glob("case???.png"))[:12]
+    frames = [read_grey(path) for path in files]
+    planes = np.stack([near.thumbnail(one) for one in [*frames, frames[4][:, ::-1].copy()]])
+    pairs = near.near_copies(planes, range(len(planes)))
+    assert [(pair.first, pair.second) for pair in pairs] == [(4, len(frames))]

@@ -7,7 +7,7 @@ kinds stand in `leak.KINDS`. `record_opening` keeps the ledger of evaluations on
 from neoresponse.evaluation.leaks.audit import find_leaks
 from neoresponse.evaluation.leaks.leak import KINDS, Leak, as_text, in_order
 from neoresponse.evaluation.leaks.near import NearCopy, near_copies, thumbnail
-from neoresponse.evaluation.leaks.openings import read_openings, record_opening
+from neoresponse.evaluation.leaks.openings import read_openings, record_files, record_opening
 from neoresponse.evaluation.leaks.sources import Sources, gather
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "in_order",
     "near_copies",
     "read_openings",
+    "record_files",
     "record_opening",
     "thumbnail",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from neoresponse.data.predictions import Prediction, predictions_csv
+from neoresponse.data.predictions import Prediction, predictions_csv, read_predictions
 from neoresponse.errors import RunError
 from neoresponse.evaluation.leaks.leak import Leak
 
@@ -60,6 +60,11 @@ def record_opening(folder: Path, predictions: Mapping[str, Sequence[Prediction]]
         }
         _append(path, json.dumps(line, sort_keys=True) + "\n")
         return len(lines) + 1
+
+
+def record_files(folder: Path, sources: Mapping[str, Path]) -> int:
+    """`record_opening` of predictions files, name of a run -> its file."""
+    return record_opening(folder, {name: read_predictions(p) for name, p in sources.items()})
 
 
 def read_openings(folder: Path) -> list[dict[str, Any]]:

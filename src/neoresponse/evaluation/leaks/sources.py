@@ -4,7 +4,6 @@ What a folder is, is found from what lies in it: a cohort (cohort.toml), a study
 (split/, prepared/, runs/), a prepared store, a run; a file is a CSV table of patients.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from neoresponse.cohort.dictionary import (
     FILE_COLUMNS,
     FILE_NAME,
     CohortFile,
+    TableSection,
     load_cohort_file,
 )
 from neoresponse.cohort.files import resolve_inside
@@ -88,43 +88,38 @@ def gather(paths: Sequence[Path]) -> Sources:
 
 
 def read_patients(path: Path) -> tuple[list[Entry], list[str]]:
-    """Read a plain CSV: patient_id, and where they are there split, label and image paths.
+    """Read a plain table, CSV or XLSX: patient_id, and where there are, split, label and images.
 
-    A column of which a cell is the path of an image that lies beside the table or under it is one
-    of images; all other columns are taken as inputs.
+    A column of which a cell is the path of an image beside the table or under it is one of images;
+    all other columns are taken as inputs.
 
     Returns:
         One entry a row, and the names of image columns with slides.
 
     Raises:
-        TableError: it is no CSV, or has no column of patients.
+        TableError: it is no table, has no column of patients, or an image is not there.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            names = list(reader.fieldnames or ())
-            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error, AttributeError) as error:
-        raise TableError(f"{path}: expected CSV in UTF-8, got {error}. Export it again.") from error
+    table = read_table(path.parent, TableSection(file=path.name))
+    names = [str(name) for name in table.columns]
     special = {kind: _first(names, known) for kind, known in _SPECIAL.items()}
-    if special["id"] is None or not rows:
+    if special["id"] is None:
         raise TableError(
             f"{path}: expected patients with a column patient_id, got columns {names[:20]}. "
             "Name the column of patients patient_id."
         )
-    pictures = [n for n in names if n not in special.values() and _has_pictures(path, n, rows)]
-    plain = [name for name in names if name not in (*special.values(), *pictures)]
+    rows = [{str(k): str(v) for k, v in record.items()} for record in table.to_dict("records")]
+    rest = [name for name in names if name not in special.values()]
+    pictures = [name for name in rest if _has_pictures(path, [row[name] for row in rows])]
     entries = []
-    for row in rows:
+    for number, row in zip(table.index, rows, strict=True):
         label = row.get(special["label"] or "", "")
-        paths = {n: path.parent / row[n] for n in pictures if row[n]}
         entries.append(
             Entry(
                 row[special["id"]],
                 row.get(special["part"] or "", ""),
                 int(label) if label in ("0", "1") else None,
-                {name: row[name] for name in plain},
-                images={name: image for name, image in paths.items() if image.is_file()},
+                {name: row[name] for name in rest if name not in pictures},
+                images={n: _image(path, row[n], n, int(number)) for n in pictures if row[n]},
             )
         )
     slides = [n for n in pictures if any(r[n].casefold().endswith(SLIDE_ENDS) for r in rows)]
@@ -205,9 +200,15 @@ def _first(names: Sequence[str], known: Sequence[str]) -> str | None:
     return next((name for one in known for name in names if name.casefold() == one), None)
 
 
-def _has_pictures(path: Path, name: str, rows: Sequence[Mapping[str, str]]) -> bool:
-    """Whether a column holds paths of images."""
-    texts = [row[name] for row in rows if row[name]]
-    return any(
-        text.casefold().endswith(PICTURE_ENDS) and (path.parent / text).is_file() for text in texts
-    )
+def _has_pictures(path: Path, texts: Sequence[str]) -> bool:
+    """Whether a column holds paths of images, of which one at least is there."""
+    named = (text for text in texts if text.casefold().endswith(PICTURE_ENDS))
+    return any((path.parent / text).is_file() for text in named)
+
+
+def _image(path: Path, text: str, column: str, number: int) -> Path:
+    """The image that a cell names; its path is not told, because it may name a patient."""
+    try:
+        return resolve_inside(path.parent, text)
+    except CohortError as error:
+        raise TableError(f"{path}, row {number}, column {column!r}: {error}") from error
