@@ -7,7 +7,7 @@ on the same test patients, who take no part in any fit. Patients come from the p
 `null` without pixels: 391 are trained on, TC1 has 51, TC2 has 105 multifocal ones; 500 more
 unifocal ones show what a larger test gives. Stand-ins for a network are logistic regressions on
 the four variables and on noise: the five traits that pictures would show, 16 features as two
-pathways hand on, or these 16 made one score, fitted on training patients that did not give it
+pathways hand on, or these 16 made one logit, fitted on training patients that did not give it
 (five parts in turn). What noise costs such a model is found on 20,000 more patients: its true
 increment, which lies below 0. Exit code 1 where the paired DeLong interval of the model with
 five traits, in TC1 or in TC2, surely holds 0 in fewer than 94 or more than 96 %. All patients are
@@ -47,7 +47,7 @@ CLINICAL = [
 """The four variables of each clinical cell."""
 PLANS = {"percentile": Bootstrap(1000), "BCa": Bootstrap(1000, kind="bca")}
 NOISE = tuple(f"feature_{number}" for number in range(16))
-STACKED, PARTS = "1 score", 5
+STACKED, PARTS = "1 logit", 5
 TRAIN, TC1 = (286, 105), (37, 14)
 """Patients without and with pCR; 36 and 13 between them are left to validation."""
 JUDGED = [(group, "5 traits", "paired DeLong") for group in ("TC1", "TC2")]
@@ -111,14 +111,14 @@ def one_cohort(rng: np.random.Generator, population: Columns):  # noqa: ANN201 (
     floor = fit_logistic(own_clinical, trained["label"], ridge=RIDGE)
     base = {group: logistic_probability(values, floor) for group, values in known.items()}
     for name, columns in FEATURES.items():
-        scores = {group: features(patients, columns) for group, patients in everyone.items()}
+        logits = {group: features(patients, columns) for group, patients in everyone.items()}
         own = features(trained, columns)
         if name == STACKED:
-            own, scores = one_score(rng, own, trained["label"], scores)
+            own, logits = one_logit(rng, own, trained["label"], logits)
         whole = np.hstack([own_clinical, own])
         model = fit_logistic(whole, trained["label"], ridge=RIDGE)
         more = {
-            group: logistic_probability(np.hstack([known[group], scores[group]]), model)
+            group: logistic_probability(np.hstack([known[group], logits[group]]), model)
             for group in everyone
         }
         outcome = population["label"]
@@ -133,10 +133,10 @@ def one_cohort(rng: np.random.Generator, population: Columns):  # noqa: ANN201 (
                 yield (group, name, f"bootstrap, {kind}"), found, truth
 
 
-def one_score(
+def one_logit(
     rng: np.random.Generator, own: Values, label: NDArray[np.int64], others: Mapping[str, Values]
 ) -> tuple[Values, dict[str, Values]]:
-    """Image features as one score: of training patients from models that did not see them."""
+    """Image features as one logit: of training patients from models that did not see them."""
     part = rng.permutation(len(label)) % PARTS
     ones = np.ones((len(label), 1))
     held_out = np.zeros(len(label))
@@ -145,8 +145,8 @@ def one_score(
         model = fit_logistic(np.hstack([ones, own])[inside], label[inside], ridge=RIDGE)
         held_out[~inside] = np.hstack([ones, own])[~inside] @ model
     model = fit_logistic(np.hstack([ones, own]), label, ridge=RIDGE)
-    scores = {g: np.column_stack([np.ones(len(v)), v]) @ model for g, v in others.items()}
-    return held_out[:, None], {group: values[:, None] for group, values in scores.items()}
+    logits = {g: np.column_stack([np.ones(len(v)), v]) @ model for g, v in others.items()}
+    return held_out[:, None], {group: values[:, None] for group, values in logits.items()}
 
 
 def draw(rng: np.random.Generator, focality: str, counts: tuple[int, int]) -> Columns:

@@ -11,7 +11,7 @@ from neoresponse.cli import main
 
 VERBS = (
     *("phantom", "check", "split", "prepare", "train", "predict", "evaluate", "explain"),
-    *("report", "study", "demo", "audit", "plan", "doctor"),
+    *("report", "study", "demo", "audit", "plan", "leaks", "controls", "doctor"),
 )
 
 
