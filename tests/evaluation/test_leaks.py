@@ -289,6 +289,16 @@ def test_training_samples_of_a_test_patient_are_found(copy, store, assignments):
     assert (leak.kind, leak.patients) == ("changed before the split", (tested,))
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("metrics.csv", "epoch,is_kept\n0,0\n"), ("metrics.csv", "\xff"), ("samples.csv", "row\nx\n")],
+)
+def test_a_broken_file_of_a_run_is_named(copy, store, name, content):
+    (copy / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises(RunError, match=rf"{name}: expected .* Train again"):
+        run_leaks(copy, store)
+
+
 def test_predictions_under_another_part_are_found(copy, store):
     path = copy / "predictions.csv"
     path.write_text(path.read_text().replace(",TC1,test,", ",primary,train,"))
@@ -339,6 +349,12 @@ def test_a_ledger_without_one_of_its_lines_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"line 2: expected the line that follows"):
         read_openings(tmp_path)
     assert kinds(opened_again(tmp_path)) == {"test opened again"}
+
+
+def test_a_ledger_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(b"\xff\xfe\n")
+    with pytest.raises(RunError, match="line 1: expected the line that follows"):
+        read_openings(tmp_path)
 
 
 def test_the_ledger_names_no_patient(tmp_path):

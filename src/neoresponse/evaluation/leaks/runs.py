@@ -85,9 +85,9 @@ def _moved(
 
 def _epoch(run: Path) -> list[Leak]:
     """Whether the kept epoch is the best of its validation patients by any measure."""
-    with (run / METRICS).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
+        with (run / METRICS).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
         first = run_settings(str(run / CONFIG)).train.keep_from_epoch
         allowed = [row for row in rows if int(row["epoch"]) >= first]
         (kept,) = [row for row in rows if row["is_kept"] == "1"]
@@ -96,7 +96,7 @@ def _epoch(run: Path) -> list[Leak]:
             _rank(kept, measure) >= max(_rank(row, measure) for row in allowed)
             for measure in MEASURES
         )
-    except (ConfigError, KeyError, ValueError) as error:
+    except (ConfigError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise RunError(
             f"{run / METRICS}: expected epochs with one that was kept, got {error!r}. Train again."
         ) from error
@@ -152,8 +152,14 @@ def _youden(group: Group, cut: float) -> float:
 
 def _samples(run: Path, assignments: Sequence[Assignment], store: Store) -> list[Leak]:
     """Whether every training sample is a version of a training patient."""
-    with (run / SAMPLES).open(encoding="utf-8", newline="") as file:
-        rows = {int(row["row"]) for row in csv.DictReader(file)}
+    try:
+        with (run / SAMPLES).open(encoding="utf-8", newline="") as file:
+            rows = {int(row["row"]) for row in csv.DictReader(file)}
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise RunError(
+            f"{run / SAMPLES}: expected a sample a line with its row in the store, got {error!r}. "
+            "Train again."
+        ) from error
     part = {a.patient_id: a.split for a in assignments}
     ids = [store.patients[row].patient_id for row in sorted(rows) if row < len(store.patients)]
     wrong = [patient_id for patient_id in ids if part.get(patient_id) != "train"]
