@@ -6,10 +6,12 @@ import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from neoresponse.config import RunSettings
+from neoresponse.imaging.raster import read_grey
 from neoresponse.models.crossformer import CrossFormer, CrossFormerSizes
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -237,6 +239,27 @@ def test_the_trunk_is_timed_beside_the_plain_one_in_every_way(script, monkeypatc
     assert differences["float32"] < 1e-5 < differences["bfloat16"] < 1e-1
     assert set(module.TARGETS) < set(times)
     assert all(len(taken) == len(module.SIDES) for taken in times.values())
+
+
+def test_the_null_increment_is_measured_in_every_group_of_test_patients(script):
+    module = script("null_increment")
+    population = module.draw(np.random.default_rng(0), "unifocal", (300, 100))
+    found = list(module.one_cohort(np.random.default_rng(1), population))
+    cells = [cell for cell, _, _ in found]
+    assert len(set(cells)) == len(cells) == 3 * (4 + 2)
+    assert {group for group, _, _ in cells} == {"TC1", "TC2", "TC1+TC2", "500 more"}
+    sizes = {cell[0]: estimate.num_patients for cell, estimate, _ in found}
+    assert sizes == {"TC1": 51, "TC2": 105, "TC1+TC2": 156, "500 more": 500}
+
+
+def test_every_planted_change_gives_other_pixels(script, tmp_path):
+    module = script("leaks_planted")
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (64, 64), dtype=np.uint8)
+    assert len(module.CHANGES) == 7
+    for way in module.CHANGES:
+        path = module._changed(pixels, way, tmp_path / way[:2], rng)
+        assert not np.array_equal(read_grey(path), pixels), way
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from neoresponse.cli import main
 
 VERBS = (
     *("phantom", "check", "split", "prepare", "train", "predict", "evaluate", "explain"),
-    *("report", "study", "demo", "describe", "regress", "audit", "plan", "doctor"),
+    *("report", "study", "demo", "describe", "regress", "audit", "plan"),
+    *("leaks", "controls", "doctor"),
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from neoresponse import __version__
+from neoresponse.cli_checks import controls, leaks
 from neoresponse.cli_tables import (
     audit,
     describe,
@@ -339,10 +340,8 @@ def demo(out: Path, force: bool) -> None:
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 
-main.add_command(describe)
-main.add_command(regress)
-main.add_command(audit)
-main.add_command(plan)
+for verb in (describe, regress, audit, plan, leaks, controls):
+    main.add_command(verb)
 
 
 @main.command()

@@ -137,3 +137,13 @@ def test_of_collinear_columns_the_first_ones_are_kept():
     one, two = rng.normal(size=(2, 30))
     matrix = np.column_stack([one, 1e6 * one, two, one - 2 * two, np.zeros(30)])
     assert independent_columns(matrix) == [0, 2]
+
+
+def test_firth_settles_where_the_likelihood_has_a_ledge():
+    """A draw with nearly separated classes on which Newton's plain steps crept for ever."""
+    rng = np.random.default_rng([51, 95])
+    is_pcr = (np.arange(51) < 13).astype(int)
+    values = rng.normal(size=51) + 2.326174307353348 * is_pcr
+    noise = rng.normal(size=51)
+    term = firth_model(np.column_stack([np.ones(51), values, noise]), is_pcr).terms[1]
+    assert term.profile.low < term.profile.value < term.profile.high

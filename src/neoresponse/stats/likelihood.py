@@ -16,6 +16,12 @@ MAX_STEPS, MAX_HALVINGS = 500, 40
 SMALL_STEP, LOST_STEP = 1e-11, 1e-6
 LONGEST_STEP = 5.0
 FEW_STEPS, PERFECT = 20, 20.0
+PATIENCE, SMALL_SHIFT = 40, 1e-5
+"""Newton's steps leave out the penalty's own curvature and creep where classes are nearly
+separated; after so many of them the whole curvature is taken, by differences of the slope
+(Dauphin et al., NeurIPS 2014: its size without its sign, so that no saddle holds the climb)."""
+NO_RISE = 1e-11
+"""On a ledge without slope the place of a step is rounding; its height is not."""
 FLAT = 1e-100
 NEGLIGIBLE = 1e-9
 """A log-likelihood this near to 0 cannot rise; each patient then has log odds beyond `PERFECT`."""
@@ -84,8 +90,9 @@ class FreePart:
         if self.fixed is not None:
             beta[self.fixed] = at
         height, last = self.height(beta), np.zeros_like(beta)
-        for _ in range(max_steps):
-            step = self._step(beta)
+        for number in range(max_steps):
+            creeps = self.whole.has_penalty and number >= PATIENCE
+            step = self._long_step(beta) if creeps else self._step(beta)
             if self.whole.has_penalty and step @ last < 0:
                 step = step / 2  # without the penalty's own curvature, steps may swing to and fro
             last = step
@@ -101,9 +108,14 @@ class FreePart:
                 if longest > LOST_STEP * (1 + np.abs(beta).max()):
                     raise ValueError("design: expected a likelihood that rises along its slope")
                 return height, beta
+            has_stalled = creeps and reached - height <= NO_RISE
             beta, height = moved, reached
             is_perfect = height > -NEGLIGIBLE and not self.whole.has_penalty
-            if is_perfect or np.abs(step).max() <= SMALL_STEP * (1 + np.abs(beta).max()):
+            if (
+                has_stalled
+                or is_perfect
+                or np.abs(step).max() <= SMALL_STEP * (1 + np.abs(beta).max())
+            ):
                 return height, beta
         raise ValueError(f"design: expected Newton to settle in {max_steps} steps")
 
@@ -150,11 +162,7 @@ class FreePart:
     def _step(self, beta: Vector) -> Vector:
         """Newton's step, zero in every column that does not move."""
         matrix, weight = self._weighted(beta)
-        fitted = expit(matrix @ beta)
-        pull = self.whole.is_pcr[self.is_kept] - fitted
-        if self.whole.has_penalty:
-            pull = pull + _leverage(matrix, weight) * (0.5 - fitted)
-        gradient = (matrix.T @ pull)[self.columns]
+        gradient = self._slope(beta)
         block = ((matrix.T * weight) @ matrix)[np.ix_(self.columns, self.columns)]
         step = np.zeros_like(beta)
         size = float(np.abs(block).max(initial=0.0))
@@ -163,6 +171,29 @@ class FreePart:
         else:
             step[self.columns] = np.linalg.lstsq(block / size, gradient / size)[0]
         return step
+
+    def _long_step(self, beta: Vector) -> Vector:
+        """Newton's step with the whole curvature; where that bends upward, away from there."""
+        bent = np.array(
+            [
+                (self._slope(beta - shift) - self._slope(beta + shift)) / (2 * SMALL_SHIFT)
+                for shift in SMALL_SHIFT * np.eye(len(beta))[self.columns]
+            ]
+        )
+        sizes, ways = np.linalg.eigh((bent + bent.T) / 2)
+        least = 1e-9 * np.abs(sizes).max(initial=1.0)
+        step = np.zeros_like(beta)
+        step[self.columns] = ways @ (ways.T @ self._slope(beta) / np.maximum(np.abs(sizes), least))
+        return step
+
+    def _slope(self, beta: Vector) -> Vector:
+        """Of the height along the columns that move, shape (moving columns,)."""
+        matrix, weight = self._weighted(beta)
+        fitted = expit(matrix @ beta)
+        pull = self.whole.is_pcr[self.is_kept] - fitted
+        if self.whole.has_penalty:
+            pull = pull + _leverage(matrix, weight) * (0.5 - fitted)
+        return np.asarray((matrix.T @ pull)[self.columns])
 
     def _weighted(self, beta: Vector) -> tuple[Vector, Vector]:
         """Rows of the kept patients, and the variance of each one's outcome."""

@@ -1,0 +1,194 @@
+"""Predictions under negative controls -> whether each behaves as it must.
+
+What must hold follows from what a control leaves of the patient. With nothing left the AUC is one
+half; with something left it is no better than with the true inputs and, on a phantom, no better
+than the best possible from what is left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neoresponse.data.predictions import Prediction, read_predictions
+from neoresponse.durable import read_json, write_json
+from neoresponse.errors import RunError
+from neoresponse.evaluation.limit import Oracle
+from neoresponse.stats import delong_interval, paired_delong
+from neoresponse.types import Estimate, FloatArray, IntArray, Modality
+
+SCHEMA, FILE_NAME = "neoresponse.controls/1", "controls.json"
+VERDICTS_SCHEMA, VERDICTS = "neoresponse.control-verdicts/1", "verdicts.json"
+TRUE_INPUTS = "true inputs"
+JUDGED = 0.995
+"""Coverage of the intervals that verdicts rest on: ten are looked at together."""
+FINE, NOT_FINE, OPEN = "as it must", "NOT AS IT MUST", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One control of one run.
+
+    Attributes:
+        name: of the control.
+        what: what is done.
+        must: what must hold.
+        auc: under the control.
+        to_true: AUC under the control minus AUC with the true inputs, paired; no value where labels
+            are another's.
+        to_best: AUC under the control minus that of the best possible from what is left, paired;
+            None without an oracle or with nothing left.
+        verdict: "as it must", "NOT AS IT MUST" or "cannot tell".
+    """
+
+    name: str
+    what: str
+    must: str
+    auc: Estimate
+    to_true: Estimate | None
+    to_best: Estimate | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Labels and probabilities of one control, and those to hold them against."""
+
+    record: dict[str, Any]
+    label: IntArray
+    probability: FloatArray
+    true_label: IntArray
+    true_probability: FloatArray
+    best: FloatArray | None
+
+
+def judge_controls(folder: Path, oracle: Oracle | None = None) -> tuple[Verdict, ...]:
+    """Judge every control that was predicted.
+
+    Args:
+        folder: with `controls.json` and predictions.
+        oracle: of the phantom that the patients come from, where they do.
+
+    Raises:
+        RunError: a file is missing or broken.
+    """
+    records = read_json(folder / FILE_NAME, schema=SCHEMA)["controls"]
+    rows = {one["name"]: read_predictions(folder / one["file"]) for one in records}
+    if TRUE_INPUTS not in rows:
+        raise RunError(f"{folder}: expected predictions with true inputs, got none. Predict again.")
+    true_label, true_probability = _arrays(rows[TRUE_INPUTS])
+    found = []
+    for record in records:
+        if record["name"] == TRUE_INPUTS:
+            continue
+        best = _best(rows[record["name"]], record["left"], oracle)
+        arrays = _arrays(rows[record["name"]])
+        found.append(_judged(_Seen(record, *arrays, true_label, true_probability, best)))
+    return tuple(found)
+
+
+def true_auc(folder: Path) -> Estimate:
+    """AUC with the true inputs, for the head of the table."""
+    records = read_json(folder / FILE_NAME, schema=SCHEMA)["controls"]
+    (record,) = [one for one in records if one["name"] == TRUE_INPUTS]
+    return delong_interval(*_arrays(read_predictions(folder / record["file"])), scale="logit")
+
+
+def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write `verdicts.json`."""
+    content = {"schema": VERDICTS_SCHEMA, "verdicts": [asdict(one) for one in verdicts]}
+    write_json(folder / VERDICTS, content)
+
+
+def as_text(verdicts: Sequence[Verdict], true: Estimate, *, is_simulated: bool) -> str:
+    """One line per control, with 95 % intervals."""
+    lines = ["SIMULATED patients"] if is_simulated else []
+    lines += [f"true inputs: AUC {_shown(true)}, n {true.num_patients}, {true.method}", ""]
+    for one in verdicts:
+        lines.append(f"{one.verdict:15} {one.name}: AUC {_shown(one.auc)}; {one.must}")
+        for words, value in (("to true inputs", one.to_true), ("to best possible", one.to_best)):
+            if value is not None and value.value is not None:
+                lines.append(f"{'':15}   {words} {_shown(value)}, {value.method}")
+    return "\n".join(lines)
+
+
+def _best(rows: Sequence[Prediction], left: Sequence[str], oracle: Oracle | None) -> Any:  # noqa: ANN401
+    """The best possible probabilities from what is left, or None."""
+    if oracle is None or not left:
+        return None
+    unknown = [row.patient_id for row in rows if row.patient_id not in oracle]
+    if unknown:
+        raise RunError(
+            f"patient {unknown[0]!r}: expected a patient of the phantom, found none of this name "
+            "in its oracle. Name the truth that lies beside the cohort."
+        )
+    # US-1 counts with US-0: its crop is as wide in mm, and so tells the size before.
+    seen = {*left} | ({Modality.US_0.value} if Modality.US_1 in left else set())
+    name = "+".join(modality.value for modality in Modality if modality in seen)
+    return np.array([oracle[row.patient_id][name] for row in rows if row.label is not None])
+
+
+def _arrays(rows: Sequence[Prediction]) -> tuple[IntArray, FloatArray]:
+    """Labels and probabilities of patients whose label is known."""
+    known = [row for row in rows if row.label is not None]
+    label = np.array([row.label for row in known], dtype=np.int64)
+    return label, np.array([row.probability for row in known])
+
+
+def _judged(seen: _Seen) -> Verdict:
+    """One control."""
+    has_own_labels = np.array_equal(seen.label, seen.true_label)
+
+    def minus(other: FloatArray, *, confidence: float = 0.95) -> Estimate:
+        found = paired_delong(seen.label, seen.probability, other, confidence=confidence)
+        return found.difference
+
+    record = seen.record
+    auc = delong_interval(seen.label, seen.probability, scale="logit")
+    if not record["left"]:
+        must = "must hold 0.5"
+        wide = delong_interval(seen.label, seen.probability, scale="logit", confidence=JUDGED)
+        verdict = _holds_half(wide)
+    else:
+        must = "must fall" if record["falls"] else "must not rise"
+        must += ", nor pass the best possible" if seen.best is not None else ""
+        bounds = [minus(seen.true_probability, confidence=JUDGED)]
+        bounds += [minus(seen.best, confidence=JUDGED)] if seen.best is not None else []
+        verdict = _no_better(bounds, falls=record["falls"])
+    return Verdict(
+        record["name"],
+        record["what"],
+        must,
+        auc,
+        minus(seen.true_probability) if has_own_labels else None,
+        minus(seen.best) if seen.best is not None else None,
+        verdict,
+    )
+
+
+def _holds_half(auc: Estimate) -> str:
+    """Whether chance explains an AUC."""
+    if auc.value is None:
+        return OPEN
+    if auc.low is None or auc.high is None:
+        return FINE if auc.value == 0.5 else NOT_FINE
+    return FINE if auc.low <= 0.5 <= auc.high else NOT_FINE
+
+
+def _no_better(bounds: Sequence[Estimate], *, falls: bool) -> str:
+    """Whether no difference is surely above 0, and where it must, the first surely below."""
+    if any(one.low is not None and one.low > 0 for one in bounds):
+        return NOT_FINE
+    if falls and not (bounds[0].high is not None and bounds[0].high < 0):
+        return OPEN
+    return FINE
+
+
+def _shown(value: Estimate) -> str:
+    """A number with its interval."""
+    if value.value is None:
+        return value.note
+    ends = "no interval" if value.low is None else f"{value.low:.3f} to {value.high:.3f}"
+    return f"{value.value:.3f} ({ends})"
