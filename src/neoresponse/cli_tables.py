@@ -98,6 +98,7 @@ def _evaluate_runs(
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.evaluation.evaluate import evaluate_files
+    from neoresponse.evaluation.leaks import record_files
     from neoresponse.evaluation.metrics_file import write_metrics
 
     files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
@@ -108,6 +109,7 @@ def _evaluate_runs(
             "Name each folder or file differently."
         )
     with new_folder(out, mark="metrics.json", force=force) as part:
+        record_files(out.absolute().parent, named)
         write_metrics(part, evaluate_files(named, settings, truth=truth))
     wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 

@@ -16,6 +16,7 @@ from neoresponse.data.predictions import CARD_NAME, FILE_NAME, floor_file
 from neoresponse.durable import keep_apart, new_folder, only_one, sha256_of, write_text
 from neoresponse.errors import RunError
 from neoresponse.evaluation.evaluate import evaluate_files
+from neoresponse.evaluation.leaks import record_files
 from neoresponse.evaluation.limit import ORACLE
 from neoresponse.evaluation.metrics_file import write_metrics
 from neoresponse.explain.patients import choose_patients, explain_patients
@@ -227,6 +228,7 @@ def _evaluate(study: Study, predicted: dict[str, str]) -> str:
     truth = study.settings.truth
 
     def make() -> None:
+        record_files(study.folder, sources)
         _make_way(folder, "metrics.json")
         with new_folder(folder, mark="metrics.json", force=True) as part:
             write_metrics(part, evaluate_files(sources, study.settings.evaluate, truth=truth))

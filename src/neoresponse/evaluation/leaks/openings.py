@@ -6,7 +6,6 @@ so that a line that was taken out or changed shows. No clock is read and no pati
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from neoresponse.data.predictions import Prediction, predictions_csv, read_predictions
+from neoresponse.durable import write_text
 from neoresponse.errors import RunError
 from neoresponse.evaluation.leaks.leak import Leak
 
@@ -58,7 +58,8 @@ def record_opening(folder: Path, predictions: Mapping[str, Sequence[Prediction]]
             "runs": runs,
             "before": _hash(lines[-1]) if lines else START,
         }
-        _append(path, json.dumps(line, sort_keys=True) + "\n")
+        old = path.read_text(encoding="utf-8") if lines else ""
+        write_text(path, old + json.dumps(line, sort_keys=True) + "\n")
         return len(lines) + 1
 
 
@@ -117,17 +118,3 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _hash(line: Mapping[str, Any]) -> str:
     """SHA-256 of a line."""
     return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()
-
-
-def _append(path: Path, text: str) -> None:
-    """Add a line and wait until it is on the disk."""
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RunError(
-            f"{path}: expected to add a line, got {error.strerror}. Free some space or mend who "
-            "may write."
-        ) from error
