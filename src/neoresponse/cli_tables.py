@@ -178,7 +178,7 @@ def plan(**given: Any) -> None:  # noqa: ANN401 (click names the options above)
 
 
 _label = click.option("--label", metavar="COLUMN", help="Of a table: the outcome.")
-_pcr = click.option("--pcr", default="1", show_default=True, help="Its value for pCR.")
+_pcr = click.option("--pcr", help="Its value for pCR; else 1, true, yes or pCR.")
 _split = click.option("--split", metavar="FOLDER|COLUMN", help="Who is trained on.")
 _column = click.option("--column", "columns", multiple=True, help="Only this one; may repeat.")
 _kind = click.option(

@@ -95,8 +95,19 @@ def test_patients_without_a_part_are_left_out_and_counted(path):
 def test_a_label_may_be_written_as_any_number(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("y,x\n1.0,3\n0,4\n1,5\n")
-    with pytest.raises(TableError, match=r"expected '1' for pCR and one other value"):
+    with pytest.raises(
+        TableError, match=r"expected 1, true, yes or pCR for pCR and one other value"
+    ):
         table_of_file(file.with_name("t.csv"), Columns("x"))
+    assert table_of_file(file, Columns("y")).label.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("pCR", "RD"), ("Yes", "No"), ("1.00", "0"), ("TRUE", "F")]
+)
+def test_the_usual_words_for_pcr_need_no_option(tmp_path, yes, no):
+    file = tmp_path / "t.csv"
+    file.write_text(f"y,x\n{yes},3\n{no},4\n,5\n{yes},6\n")
     assert table_of_file(file, Columns("y")).label.tolist() == [1, 0, 1]
 
 

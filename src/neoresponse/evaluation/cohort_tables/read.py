@@ -32,6 +32,7 @@ from neoresponse.evaluation.cohort_tables.variables import (
     levels,
     number,
 )
+from neoresponse.evaluation.table import PCR
 from neoresponse.types import Patient, Track, untracked
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -52,7 +53,7 @@ class Columns:
 
     Attributes:
         label: column with the outcome.
-        pcr: its value for pCR; there must be one other value.
+        pcr: its value for pCR, or None for one of the usual words; there must be one other value.
         part: column with the part of the split, or None.
         variables: columns to describe, in this order; where empty, all that can be.
         probability: column with the probability of pCR, or None.
@@ -60,7 +61,7 @@ class Columns:
     """
 
     label: str
-    pcr: str = "1"
+    pcr: str | None = None
     part: str | None = None
     variables: tuple[str, ...] = ()
     probability: str | None = None
@@ -217,14 +218,22 @@ def _parts(split: Path | None, known: set[str]) -> dict[str, str]:
 def _outcome(path: Path, cells: Sequence[str], columns: Columns) -> list[int | None]:
     """1 for pCR, 0 for the other value, None where missing."""
     known = sorted({cell for cell in cells if cell not in MISSING})
-    others = [cell for cell in known if not _is_same(cell, columns.pcr)]
-    if len(others) != 1 or len(known) < 2:
+    own = {cell for cell in known if _is_pcr(cell, columns.pcr)}
+    if len(own) == 0 or len(known) - len(own) != 1:
+        wanted = repr(columns.pcr) if columns.pcr else "1, true, yes or pCR"
         got = known if len(known) <= MAX_SHOWN else f"{len(known)} different values"
         raise TableError(
-            f"{path}, column {columns.label!r}: expected {columns.pcr!r} for pCR and one other "
+            f"{path}, column {columns.label!r}: expected {wanted} for pCR and one other "
             f"value, got {got}. Name the value for pCR, or make one column of two."
         )
-    return [None if cell in MISSING else int(_is_same(cell, columns.pcr)) for cell in cells]
+    return [None if cell in MISSING else int(cell in own) for cell in cells]
+
+
+def _is_pcr(cell: str, wanted: str | None) -> bool:
+    """Whether a cell says pCR: the value that was named, else one of the usual words."""
+    if wanted is None:
+        return cell.lower() in PCR or _is_same(cell, "1")
+    return _is_same(cell, wanted)
 
 
 def _is_same(cell: str, wanted: str) -> bool:
