@@ -20,7 +20,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 TORCH = "torch==2.13.0"
 COMMANDS = {
     "demo": [["neoresponse", "demo", "demo"]],
-    "test": [["python", "-m", "pytest"]],
+    "test": [["python", "-m", "pytest", "-n", "2", "--dist", "worksteal"]],
     "lint": [
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],
