@@ -177,27 +177,29 @@ def plan(**given: Any) -> None:  # noqa: ANN401 (click names the options above)
     click.echo(json_module.dumps(asdict(found), indent=1) if as_json else plan_as_text(found))
 
 
-_label = click.option("--label", metavar="COLUMN", help="Of a table: the outcome.")
-_pcr = click.option("--pcr", help="Its value for pCR; else 1, true, yes or pCR.")
-_split = click.option("--split", metavar="FOLDER|COLUMN", help="Who is trained on.")
-_column = click.option("--column", "columns", multiple=True, help="Only this one; may repeat.")
-_kind = click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    metavar="COLUMN=levels|number",
-    help="How to read a column; may repeat.",
-)
+def _of_patients(command: Callable[..., Any]) -> Callable[..., Any]:
+    """SOURCE, OUT, and which columns of a table mean what."""
+    for option in (
+        click.option(
+            "--kind",
+            "kinds",
+            multiple=True,
+            metavar="COLUMN=levels|number",
+            help="How to read a column; may repeat.",
+        ),
+        click.option("--column", "columns", multiple=True, help="Only this one; may repeat."),
+        click.option("--split", metavar="FOLDER|COLUMN", help="Who is trained on."),
+        click.option("--pcr", help="Its value for pCR; else 1, true, yes or pCR."),
+        click.option("--label", metavar="COLUMN", help="Of a table: the outcome."),
+        click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False),
+        click.argument("source", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False)
-@_label
-@_pcr
-@_split
-@_column
-@_kind
+@_of_patients
 @click.option("--probability", metavar="FILE|COLUMN", help="Sorts the landscape.")
 @json_option
 @force_option
@@ -232,13 +234,7 @@ def describe(source: Path, out: Path | None, as_json: bool, force: bool, **given
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False)
-@_label
-@_pcr
-@_split
-@_column
-@_kind
+@_of_patients
 @click.option("--reference", multiple=True, metavar="COLUMN=LEVEL", help="To compare with.")
 @click.option("--p-limit", type=float, default=0.05, show_default=True, help="To be chosen.")
 @json_option

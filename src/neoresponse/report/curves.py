@@ -15,10 +15,12 @@ from neoresponse.report.figures import (
     SETTINGS,
     Look,
     as_svg,
+    finish_square,
     height_of,
     looks,
     new_figure,
     say,
+    square_axes,
 )
 
 Content = Mapping[str, Any]
@@ -38,9 +40,7 @@ def precision_recall_figure(
         runs: names, in the order to draw.
         title: the group in words.
     """
-    height = 4.65 + 0.2 * len(runs)
-    figure = new_figure(width=4.1, height=height)
-    axes = figure.add_axes((0.15, 1 - 3.85 / height, 0.8, 3.28 / height))
+    figure, axes = square_axes(num_runs=len(runs))
     for run, group in _groups(metrics, cohort, runs):
         curve, look = group["precision_recall"], looks(runs)[run]
         if not curve["recall"]:
@@ -58,15 +58,7 @@ def precision_recall_figure(
         share = group["num_pcr"] / group["num_patients"] if group["num_patients"] else 0.0
         axes.axhline(share, color=PALE, linewidth=1, zorder=1)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall (sensitivity)", ylabel="precision (PPV)")
-    axes.set_aspect("equal")
-    axes.grid(color=PALE, linewidth=0.5)
-    axes.set_title(title, loc="left")
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(0.12, 1 - 4.22 / height),
-        frameon=False, fontsize=8, handlelength=2.6, title="Average precision (interval)",
-        title_fontsize=8, alignment="left",
-    )  # fmt: skip
+    finish_square(figure, axes, title=title, legend="Average precision (interval)")
     return as_svg(figure, is_simulated=metrics["is_simulated"])
 
 

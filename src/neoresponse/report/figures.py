@@ -119,9 +119,7 @@ def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str], title: str
         runs: names, in the order to draw.
         title: the group in words.
     """
-    height = 4.65 + 0.2 * len(runs)
-    figure = new_figure(width=4.1, height=height)
-    axes = figure.add_axes((0.15, 1 - 3.85 / height, 0.8, 3.28 / height))
+    figure, axes = square_axes(num_runs=len(runs))
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=1, zorder=1)
     for run in runs:
         group = metrics["runs"][run]["cohorts"].get(cohort)
@@ -138,16 +136,28 @@ def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str], title: str
             clip_on=False,
         )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 - specificity", ylabel="sensitivity")
+    finish_square(figure, axes, title=title, legend="AUC (interval)")
+    return as_svg(figure, is_simulated=metrics["is_simulated"])
+
+
+def square_axes(*, num_runs: int) -> tuple[Figure, Axes]:
+    """A figure with square axes, and room below them for a legend with a line per run."""
+    height = 4.65 + 0.2 * num_runs
+    figure = new_figure(width=4.1, height=height)
+    return figure, figure.add_axes((0.15, 1 - 3.85 / height, 0.8, 3.28 / height))
+
+
+def finish_square(figure: Figure, axes: Axes, *, title: str, legend: str) -> None:
+    """Grid, title and the legend below, of axes from `square_axes`."""
     axes.set_aspect("equal")
     axes.grid(color=PALE, linewidth=0.5)
     axes.set_title(title, loc="left")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(0.12, 1 - 4.22 / height),
-        frameon=False, fontsize=8, handlelength=2.6, title="AUC (interval)", title_fontsize=8,
+        handles, labels, loc="upper left", bbox_to_anchor=(0.12, 1 - 4.22 / figure.get_figheight()),
+        frameon=False, fontsize=8, handlelength=2.6, title=legend, title_fontsize=8,
         alignment="left",
     )  # fmt: skip
-    return as_svg(figure, is_simulated=metrics["is_simulated"])
 
 
 @mpl.rc_context(SETTINGS)

@@ -93,16 +93,7 @@ def table_of_file(path: Path, columns: Columns) -> CohortTable:
     if not path.is_file():
         raise TableError(f"{path}: expected a CSV or XLSX file, found none. Check the path.")
     cells = read_table(path.parent, TableSection(file=path.name))
-    asked = [columns.label, columns.part, columns.probability]
-    asked += [*columns.variables, *columns.kinds]
-    absent = sorted({name for name in asked if name is not None and name not in cells.columns})
-    if absent:
-        num_more = len(cells.columns) - MAX_SHOWN
-        more = f" and {num_more} more" if num_more > 0 else ""
-        raise TableError(
-            f"{path}: expected columns {absent}, got {list(cells.columns)[:MAX_SHOWN]}{more}. "
-            "Name columns of the table."
-        )
+    _refuse_absent(path, list(cells.columns), columns)
     outcome = _outcome(path, cells[columns.label].tolist(), columns)
     used = cells[[one is not None for one in outcome]]
     notes = []
@@ -213,6 +204,20 @@ def _parts(split: Path | None, known: set[str]) -> dict[str, str]:
             "do not. Run split again."
         )
     return found
+
+
+def _refuse_absent(path: Path, there: Sequence[str], columns: Columns) -> None:
+    """Stop where a column that is asked for is not there."""
+    asked = [columns.label, columns.part, columns.probability]
+    asked += [*columns.variables, *columns.kinds]
+    absent = sorted({name for name in asked if name is not None and name not in there})
+    if absent:
+        num_more = len(there) - MAX_SHOWN
+        more = f" and {num_more} more" if num_more > 0 else ""
+        raise TableError(
+            f"{path}: expected columns {absent}, got {there[:MAX_SHOWN]}{more}. "
+            "Name columns of the table."
+        )
 
 
 def _outcome(path: Path, cells: Sequence[str], columns: Columns) -> list[int | None]:
