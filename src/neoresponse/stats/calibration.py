@@ -280,7 +280,8 @@ def calibration_curve(
         raise ValueError(
             f"num_bins and by: expected >= 1 and 'width' or 'count', got {num_bins} and {by!r}"
         )
-    group = _equal_width(values, num_bins) if by == "width" else _quantile_groups(values, num_bins)
+    groups = equal_width_bins if by == "width" else _quantile_groups
+    group = groups(values, num_bins)
     return [
         CalibrationBin(
             float(values[group == one].mean()),
@@ -363,6 +364,11 @@ def checked_probabilities(
     return is_pcr, values
 
 
+def equal_width_bins(values: Doubles, num_bins: int) -> npt.NDArray[np.intp]:
+    """Number of the bin of each patient, (patients,); bins from 0 to 1, and 1 is in the last."""
+    return np.minimum((values * num_bins).astype(np.intp), num_bins - 1)
+
+
 def _in_the_large(is_pcr: Booleans, predicted: Doubles, confidence: float) -> Estimate:
     """The shift of all log odds that makes expected and observed numbers equal."""
     shift = 0.0
@@ -381,11 +387,6 @@ def _wald(value: float, error: float, num_patients: int, confidence: float) -> E
     half_width = two_sided_z(confidence) * error
     ends = value - half_width, value + half_width
     return Estimate(value, *ends, num_patients, "Wald", confidence)
-
-
-def _equal_width(values: Doubles, num_bins: int) -> npt.NDArray[np.intp]:
-    """Number of the bin of each patient."""
-    return np.minimum((values * num_bins).astype(np.intp), num_bins - 1)
 
 
 def _quantile_groups(values: Doubles | FloatArray, num_groups: int) -> npt.NDArray[np.intp]:

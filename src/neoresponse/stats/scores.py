@@ -16,6 +16,7 @@ from neoresponse.stats.calibration import (
     brier_parts,
     brier_score,
     checked_probabilities,
+    equal_width_bins,
 )
 from neoresponse.stats.discrimination import Doubles
 from neoresponse.types import Estimate, FloatArray
@@ -91,7 +92,7 @@ def binned_brier(
     Source: Stephenson et al., Weather Forecast. 2008, 23:752-757.
     """
     _, values = checked_probabilities(label, probability)
-    group = np.minimum((values * num_bins).astype(np.intp), num_bins - 1)
+    group = equal_width_bins(values, num_bins)
     num = np.bincount(group, minlength=num_bins)
     mean = np.bincount(group, weights=values, minlength=num_bins) / np.maximum(num, 1)
     parts = brier_parts(label, np.clip(mean, 0, 1)[group])
@@ -124,7 +125,7 @@ def calibration_error_by_chance(
     """
     values = checked_probabilities(np.zeros(np.size(probability)), probability)[1]
     plan = plan or Bootstrap()
-    group = np.minimum((values * num_bins).astype(np.intp), num_bins - 1)
+    group = equal_width_bins(values, num_bins)
     is_in = (group[:, np.newaxis] == np.arange(num_bins)).astype(np.float64)  # (patients, bins)
     found = [
         np.abs(((rng.random((size, values.size)) < values) - values) @ is_in).sum(axis=1)
