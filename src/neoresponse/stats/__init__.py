@@ -47,6 +47,7 @@ from neoresponse.stats.contingency import (
     odds_ratio,
     trend_test,
 )
+from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
 from neoresponse.stats.decision import (
     DecisionCurve,
     decision_curve,
@@ -169,11 +170,13 @@ __all__ = [
     "calibration_line",
     "chi_square",
     "clopper_pearson_interval",
+    "compare_cross_validated",
     "confusion",
     "corner_threshold",
     "cost_threshold",
     "count_measures",
     "cramers_v",
+    "cross_validated_auc",
     "decision_curve",
     "delong_covariance",
     "delong_interval",

@@ -95,7 +95,7 @@ def paired_delong(
         confidence=confidence,
         note=ONE_PERFECT if {one.auc, two.auc} & {0.0, 1.0} else "",
     )
-    return _compared(alone, variance)
+    return compared(alone, variance)
 
 
 def unpaired_delong(
@@ -135,13 +135,13 @@ def unpaired_delong(
     )
     variances = [delong_variance(group) for group in groups]
     if variances[0] is None or variances[1] is None:
-        return _compared(alone, None)
+        return compared(alone, None)
     total = variances[0] + variances[1]
     if total == 0:
-        return _compared(alone, 0.0)
+        return compared(alone, 0.0)
     parts = zip(variances, groups, strict=True)
     degrees = total**2 / sum((part or 0.0) ** 2 / (g.num_patients - 1) for part, g in parts)
-    return _compared(alone, total, degrees=degrees)
+    return compared(alone, total, degrees=degrees)
 
 
 def delong_covariance(label: npt.ArrayLike, probabilities: npt.ArrayLike) -> FloatArray | None:
@@ -263,10 +263,19 @@ def mcnemar_tests(num_first_only: int, num_second_only: int) -> dict[str, Signif
     return found
 
 
-def _compared(
+def compared(
     alone: Estimate, variance: float | None, *, degrees: float | None = None
 ) -> Comparison:
-    """Put an interval and a P value around a difference."""
+    """Put an interval and a P value around a difference.
+
+    Args:
+        alone: the difference, without interval; its note stays where there is a variance.
+        variance: of the difference, or None where a class has fewer than two patients.
+        degrees: degrees of freedom of Student's distribution, or None for the normal one.
+
+    Returns:
+        Interval, z and P are None with a note where the variance is None or zero.
+    """
     value = alone.value
     assert value is not None
     if not variance:
