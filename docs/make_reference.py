@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from neoresponse.cli import main as command_line
-from neoresponse.config import RunSettings, Settings, StudySettings
+from neoresponse.config import RunSettings, Settings
+from neoresponse.study_settings import StudySettings
 
 PAGES = Path(__file__).resolve().parent / "reference"
 
