@@ -94,7 +94,7 @@ def _run(
         watch(list(observer.states.values()), observer.left_s())
     if stop.signal_number is not None:
         raise Stopped(
-            f"{stop.name} while {len(jobs)} trainings were due; all state is saved. Give the same "
+            f"{stop.name} while trainings were under way; all state is saved. Give the same "
             "command again to go on.",
             stop.signal_number,
         )

@@ -40,7 +40,7 @@ def trainings_of(study: Study, name: str, split_hash: str) -> dict[int | None, T
         seed: Training(
             f"{name} seed {seed}",
             settings.run(name, seed=seed),
-            study.folder / "seeds" / name / f"{seed}",
+            study.folder / "seeds" / f"{name}-seed-{seed}",
             split,
             split_hash,
         )
