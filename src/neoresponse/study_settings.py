@@ -18,6 +18,12 @@ OWN_COHORTS = ("primary", "train", "validation", "TC1", "TC2", "TC1+TC2", "new")
 """Names that a cohort from elsewhere may not have."""
 
 
+CHOSEN = "chosen_inside"
+"""Name of what stands for choosing a run inside each fold (nested cross-validation)."""
+TAKEN = (*FLOORS, CHOSEN)
+"""Names that a run may not have."""
+
+
 class CrossValidationSettings(Settings):
     """Cross-validation beside the one split; off unless `folds` is given."""
 
@@ -87,10 +93,10 @@ class StudySettings(RunSettings):
     @model_validator(mode="after")
     def _runs_are_valid(self) -> Self:
         for name in self.runs:
-            if not _is_plain(name) or name in FLOORS:
+            if not _is_plain(name) or name in TAKEN:
                 raise ValueError(
                     f"runs: a name is made of letters, digits, - and _ and is none of "
-                    f"{FLOORS}, got {name!r}"
+                    f"{TAKEN}, got {name!r}"
                 )
             self.run(name)
         return self

@@ -21,8 +21,6 @@ from neoresponse.stats.cross_validated import compare_cross_validated, cross_val
 from neoresponse.types import FloatArray, IntArray
 
 SCHEMA = "neoresponse.cross-validation/1"
-CHOSEN = "chosen_inside"
-"""Name of what stands for choosing a run inside each fold (nested cross-validation)."""
 COLUMNS = ("patient_id", "repeat", "fold", "label", "probability")
 
 Content = dict[str, Any]

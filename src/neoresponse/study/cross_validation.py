@@ -23,7 +23,6 @@ from neoresponse.data.predictions import (
 )
 from neoresponse.durable import make_folder, new_folder, sha256_of, write_json, write_text
 from neoresponse.evaluation.cross_validation import (
-    CHOSEN,
     OutOfFold,
     Place,
     choose_inside,
@@ -33,6 +32,7 @@ from neoresponse.evaluation.cross_validation import (
 from neoresponse.stats import auc
 from neoresponse.study.place import Study, make_way
 from neoresponse.study.trainings import Trained, Training, train_all
+from neoresponse.study_settings import CHOSEN
 
 FOLDER, JSON_NAME = "cross-validation", "cross-validation.json"
 
