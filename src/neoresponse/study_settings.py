@@ -47,8 +47,7 @@ class ComputeSettings(Settings):
     """Where trainings run; it changes no result but for the last digits."""
 
     workers: int | None = Field(None, ge=1, le=1024)
-    """Trainings at once on this machine; by default one per GPU, or as many as cores and memory
-    allow."""
+    """Trainings at once on this machine; by default one per GPU, or what cores and memory allow."""
     scheduler: str | None = None
     """Address of a Dask scheduler, such as `tcp://node1:8786`, whose workers do the trainings."""
 
