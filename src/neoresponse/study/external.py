@@ -97,18 +97,17 @@ def _predict(
                 places = {"prepared": folder / "prepared", "run": one.training.run, "out": out}
                 jobs.append(predicting_job(name, one.training.settings, places))
     place = where(study, [one.training for trained in members.values() for one in trained])
-    failed = run_jobs(jobs, place, finished=lambda job: _done(study, steps[job.name]))
+
+    def finished(job: Job) -> None:
+        study.ledger.done(steps[job.name])
+
+    failed = run_jobs(jobs, place, finished=finished)
     study.failures.update(failed)
     return {
         run: _put_together(study, run, trained, folder)
         for run, trained in members.items()
         if not any(f"predict {one.training.name} {folder.name}" in failed for one in trained)
     }
-
-
-def _done(study: Study, step: Step) -> None:
-    """Write a prediction into the ledger."""
-    study.ledger.done(step)
 
 
 def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) -> str:
@@ -123,8 +122,7 @@ def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) 
         threshold = read_card(own).threshold
         card = read_card(sources[0])
         write_card(out, card if threshold is None else card.with_threshold(threshold))
-        for name in (CHARACTERISTICS,):
-            write_bytes(out / name, (sources[0] / name).read_bytes())
+        write_bytes(out / CHARACTERISTICS, (sources[0] / CHARACTERISTICS).read_bytes())
         write_bytes(out / "config.toml", (own / "config.toml").read_bytes())
         places = open_store(study.prepared), open_store(folder / "prepared")
         for name, rows in floors_elsewhere(*places, study.assignments).items():
