@@ -90,7 +90,7 @@ def _predict(
     for run, trained in members.items():
         for one in trained:
             name = f"predict {one.training.name} {folder.name}"
-            out = folder / "seeds" / run / f"{one.training.settings.seed}"
+            out = _predicted(folder, run, one)
             steps[name] = Step(name, [one.trained, store], out, _PREDICTED)
             if study.ledger.kept(steps[name]) is None:
                 make_way(out, FILE_NAME)
@@ -110,10 +110,15 @@ def _predict(
     }
 
 
+def _predicted(folder: Path, run: str, one: Trained) -> Path:
+    """Where predictions of one training go."""
+    return folder / "predicted" / f"{run}-seed-{one.training.settings.seed}"
+
+
 def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) -> str:
     """The mean over seeds, or the only one, as a run of the cohort's folder; its hash."""
     out = folder / "runs" / run
-    sources = [folder / "seeds" / run / f"{one.training.settings.seed}" for one in trained]
+    sources = [_predicted(folder, run, one) for one in trained]
 
     def make() -> None:
         make_folder(out)
