@@ -1,9 +1,10 @@
 """One of two processes that train together; `test_team.py` starts both and reads what they leave.
 
-    RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=... python team_of_two.py STORE SPLIT OUT
+    RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 PORTS="..." python team_of_two.py STORE SPLIT OUT
 
-Reads settings from OUT/*.toml and OUT/half, a run that one process began. Each of the tasks below
-leaves files in OUT, and what its process said, in OUT/said-RANK.json.
+Reads settings from OUT/*.toml and goes on with OUT/half, a run that one process began. Tasks leave
+files in OUT; what each process was told, if it failed, stands in OUT/said-RANK.json. Each team of
+the two has a port of its own.
 """
 
 import dataclasses
@@ -12,11 +13,16 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
+from click.testing import CliRunner
 
+from neoresponse.cli import main as command_line
 from neoresponse.cohort.split import read_split
 from neoresponse.config import RunSettings
 from neoresponse.errors import NeoresponseError
@@ -48,31 +54,27 @@ class Work:
     def train(self, settings: RunSettings, name: str) -> None:
         train_run(self.store, self.assignments, settings, self.out / name)
 
-    def whole(self) -> None:
-        self.train(self.settings("plain"), "whole")
+    def parts(self) -> None:
+        self.train(self.settings("parts"), "parts")
 
-    def drawn(self) -> None:
-        self.train(self.settings("drawn"), "drawn")
+    def uneven(self) -> None:
+        self.train(self.settings("uneven"), "uneven")
 
     def lone(self) -> None:
-        self.train(self.settings("plain", batch_size=1, epochs=1), "lone")
+        self.train(self.settings("quick", batch_size=1), "lone")
 
     def resumed(self) -> None:
-        self.train(self.settings("plain"), "half")
+        self.train(self.settings("parts"), "half")
 
     def stopped(self) -> None:
-        def ask() -> None:
-            if self.team.rank == 1:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        with after_steps(1, ask):
-            self.train(self.settings("plain"), "stopped")
+        with after_steps(1, lambda: os.kill(os.getpid(), signal.SIGTERM), rank=1):
+            self.train(self.settings("parts"), "stopped")
 
     def finished(self) -> None:
-        self.train(self.settings("plain"), "whole")
+        self.train(self.settings("parts"), "parts")
 
     def other_inputs(self) -> None:
-        settings = self.settings("plain").model_copy(update={"seed": 5 + self.team.rank})
+        settings = self.settings("quick").model_copy(update={"seed": 5 + self.team.rank})
         self.train(settings, "other")
 
     def predicted(self) -> None:
@@ -88,7 +90,7 @@ class Work:
 
     def no_number(self) -> None:
         """A patient without numbers, whose sample the second process holds."""
-        settings = self.settings("plain", batch_size=4)
+        settings = self.settings("quick")
         fitted = fit_inputs(self.store, self.assignments, settings, CPU)
         plan = loop.draw_plan(loop.drawn_from(fitted, settings), settings.train, epoch=0)
         (name,) = fitted.patient_ids(plan.chosen[3:4])
@@ -102,50 +104,40 @@ class Work:
         fitted = dataclasses.replace(fitted, dataset=dataset)
         train_network(network, fitted, settings, Place(self.out / "no-number"))
 
-    def full_disk(self) -> None:
-        """The first process cannot write its checkpoints."""
-        if self.team.is_first:
-            (self.out / "full").mkdir()
-            (self.out / "full" / "inputs.json").symlink_to(self.out / "whole" / "inputs.json")
-            (self.out / "full" / "checkpoints").write_text("")
-        self.train(self.settings("plain"), "full")
+    def cannot_write(self) -> None:
+        """The first process finds a file where its checkpoints should go."""
+        with after_steps(1, lambda: (self.out / "blocked" / "checkpoints").write_text(""), rank=0):
+            self.train(self.settings("quick"), "blocked")
 
     def out_of_memory(self) -> None:
         """The second process alone runs out of memory; the last task, for it parts the team."""
-
-        def fail() -> None:
-            if self.team.rank == 1:
-                raise MemoryError
-
-        with after_steps(1, fail):
-            self.train(self.settings("plain"), "memory")
+        with after_steps(1, raise_memory, rank=1):
+            self.train(self.settings("quick"), "memory")
 
 
-class after_steps:
-    """Inside, something is done after so many steps."""
+@contextmanager
+def after_steps(num: int, call: Callable[[], None], *, rank: int) -> Iterator[None]:
+    """Inside, one process does something after so many steps."""
+    step, taken = loop._take_step, []
 
-    def __init__(self, num: int, call) -> None:
-        self._num, self._call, self._step = num, call, loop._take_step
+    def take(training, *args):
+        result = step(training, *args)
+        taken.append(1)
+        if len(taken) == num and training.team.rank == rank:
+            call()
+        return result
 
-    def __enter__(self) -> None:
-        taken = []
+    with mock.patch.object(loop, "_take_step", take):
+        yield
 
-        def take(*args):
-            result = self._step(*args)
-            taken.append(1)
-            if len(taken) == self._num:
-                self._call()
-            return result
 
-        loop._take_step = take
-
-    def __exit__(self, *_) -> None:
-        loop._take_step = self._step
+def raise_memory() -> None:
+    raise MemoryError
 
 
 TASKS = (
-    *("whole", "drawn", "lone", "resumed", "stopped", "finished", "other_inputs", "predicted"),
-    *("taken_over", "no_number", "full_disk", "out_of_memory"),
+    *("parts", "uneven", "lone", "resumed", "stopped", "finished", "other_inputs", "predicted"),
+    *("taken_over", "no_number", "cannot_write"),
 )
 
 
@@ -153,15 +145,31 @@ def main() -> None:
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     store, run, out = map(Path, sys.argv[1:])
-    said = {}
-    with open_team() as team:
-        work = Work(team, store, run, out)
-        for name in TASKS:
-            try:
-                getattr(work, name)()
-            except NeoresponseError as error:
-                said[name] = [type(error).__name__, error.exit_code, str(error)]
-            (out / f"said-{team.rank}.json").write_text(json.dumps(said))
+    said: dict[str, list[object]] = {}
+    ports = iter(os.environ["PORTS"].split())
+    settings = ["--config", str(out / "quick.toml")]
+    verbs = {
+        "predict": ["predict", str(run), str(store), str(out / "new")],
+        "train": ["train", str(store), str(run), str(out / "parts"), *settings],
+    }
+
+    def do(names: tuple[str, ...]) -> None:
+        os.environ["MASTER_PORT"] = next(ports)
+        with open_team() as team:
+            work = Work(team, store, run, out)
+            for name in names:
+                try:
+                    getattr(work, name)()
+                except NeoresponseError as error:
+                    said[name] = [type(error).__name__, error.exit_code, str(error)]
+
+    do(TASKS)
+    for name, words in verbs.items():
+        os.environ["MASTER_PORT"] = next(ports)
+        result = CliRunner().invoke(command_line, words)
+        said[name] = [result.exit_code, result.stdout, result.stderr]
+    do(("out_of_memory",))
+    (out / f"said-{os.environ['RANK']}.json").write_text(json.dumps(said))
 
 
 if __name__ == "__main__":

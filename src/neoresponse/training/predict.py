@@ -80,7 +80,6 @@ def patient_probability(
         float64, (patients,), in [0, 1].
     """
 
-
     def own(mine: Sequence[int]) -> FloatArray:
         return _probability(network, dataset, mine, precision=precision, track=track)
 
