@@ -5,7 +5,8 @@
 The same batches of made-up pixels are trained on by one process, by one that takes each step in as
 many parts as there are processes, and by that many processes under torchrun. Printed are the
 largest difference of a parameter after two epochs of so many steps; seconds per step of the second
-epoch; and the least that the exchange of a step costs, measured without anything else going on.
+epoch, and processor seconds of the first process, which other programs hardly change; and what the
+exchange of a step costs, without anything else going on.
 
 On processors each process has one thread, and numbers go over gloo. Where there are GPUs, each
 process takes one, and numbers go over NCCL.
@@ -65,9 +66,13 @@ def main() -> int:
         for words, other in (("one process", "one"), (f"one process, {num} parts", "parts")):
             apart = largest_difference(folder / "many", folder / other)
             print(f"  {num} processes against {words}: parameters differ by {apart:.1e} at most")
-    print(f"  one process {one['step_s']:.3f} s a step, in {num} parts {in_parts['step_s']:.3f} s")
-    ratio = one["step_s"] / many["step_s"]
-    print(f"  {num} processes {many['step_s']:.3f} s a step: {ratio:.2f} times as fast as one")
+    rows = {"one process": one, f"one process, {num} parts": in_parts, f"{num} processes": many}
+    for words, row in rows.items():
+        times = " and ".join(
+            f"{row[key]:.3f} {unit} ({one[key] / row[key]:.2f} times as fast as one)"
+            for key, unit in (("step_s", "s a step"), ("cpu_s", "processor s in each"))
+        )
+        print(f"  {words}: {times}")
     exchange_s = many["add_up_s"] + many["ask_s"]
     print(
         f"  the exchange alone {1000 * exchange_s:.1f} ms a step "
@@ -104,11 +109,14 @@ def work(chosen: argparse.Namespace, team: Team) -> None:
     fitted = made_up_of(label, num, settings, device, num_samples=num)
     training = begin(network, settings.train)
     take_epoch(training, fitted, settings)
+    before_s = time.process_time()
     step_s = seconds(lambda: take_epoch(training, fitted, settings), team) / chosen.steps
+    cpu_s = (time.process_time() - before_s) / chosen.steps
     weights = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     measured = {
         "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "step_s": step_s,
+        "cpu_s": cpu_s,
         **exchange(training, torch.zeros(chosen.batch_size, device=device)),
     }
     if team.is_first:
