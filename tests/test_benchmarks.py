@@ -1,6 +1,7 @@
 """The scripts that measure: they run, and both sides of a comparison compute the same."""
 
 import importlib.util
+import json
 import sys
 import weakref
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from neoresponse.config import RunSettings
 from neoresponse.imaging.raster import read_grey
 from neoresponse.models.crossformer import CrossFormer, CrossFormerSizes
+from neoresponse.training.team import ALONE
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -106,6 +108,23 @@ def toy_settings(**train):
     model = {"embed_dim": 16, "depths": [1] * 4, "num_heads": [1] * 4, "group_size": 4}
     prepare = {"image_px": 32, "region_px": 96}
     return RunSettings.model_validate({"model": model, "prepare": prepare, "train": train})
+
+
+def test_script_of_several_processes_measures_the_same_training_whole_and_in_parts(
+    script, tmp_path
+):
+    module = script("data_parallel")
+    before = torch.are_deterministic_algorithms_enabled()
+    for name, micro_batch in (("whole", None), ("parts", 1)):
+        chosen = SimpleNamespace(
+            **{"steps": 1, "batch_size": 2, "image_px": 32, "embed_dim": 16},
+            **{"micro_batch": micro_batch, "leave": tmp_path / name},
+        )
+        module.work(chosen, ALONE)
+    torch.use_deterministic_algorithms(before)
+    measured = json.loads((tmp_path / "whole.json").read_text())
+    assert measured["step_s"] > 0
+    assert 0 < module.largest_difference(tmp_path / "whole", tmp_path / "parts") < 2e-3
 
 
 def test_an_epoch_is_its_steps_and_its_end(script):

@@ -34,7 +34,7 @@ from neoresponse.console import (
     watching,
     wrote,
 )
-from neoresponse.errors import NeoresponseError
+from neoresponse.errors import Followed, NeoresponseError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ANY_PATH = click.Path(path_type=Path)
@@ -51,6 +51,8 @@ class OrderedGroup(click.Group):
         """Turn our errors into one sentence and exit code 1."""
         try:
             return super().invoke(ctx)
+        except Followed as error:
+            ctx.exit(error.exit_code)
         except NeoresponseError as error:
             click.echo(f"{error.title}: {error}", err=True)
             ctx.exit(error.exit_code)
@@ -207,20 +209,25 @@ def train(
 ) -> None:
     """Train one network on the store PREPARED and the split SPLIT; write the run folder OUT.
 
-    A run that was stopped goes on where it stood when the same command is given again.
+    A run that was stopped goes on where it stood when the same command is given again. Under
+    torchrun, several processes train it together.
     """
     from neoresponse.cohort.split import read_split
     from neoresponse.preprocess.store import open_store
     from neoresponse.settings_file import run_settings
     from neoresponse.training.run import forget_run, train_run
+    from neoresponse.training.team import open_team
 
-    settings = run_settings(config, changes)
-    store, assignments = open_store(prepared), read_split(split_folder)
-    if force:
-        forget_run(out)
-    summary = train_run(store, assignments, settings, out, track=track)
-    click.echo(f"{summary['num_parameters']:,} parameters, kept epoch {summary['kept_epoch']}")
-    wrote(out, f"neoresponse predict {out} {prepared}")
+    with open_team() as team:
+        with team.together():
+            settings = run_settings(config, changes)
+            store, assignments = open_store(prepared), read_split(split_folder)
+            if force and team.is_first:
+                forget_run(out)
+        summary = train_run(store, assignments, settings, out, track=track)
+    if team.is_first:
+        click.echo(f"{summary['num_parameters']:,} parameters, kept epoch {summary['kept_epoch']}")
+        wrote(out, f"neoresponse predict {out} {prepared}")
 
 
 @main.command()
@@ -232,25 +239,38 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     """Predict with the model of RUN.
 
     Without OUT: the patients of RUN's own split, into RUN/predictions.csv. With OUT: every patient
-    of PREPARED as a new cohort, into OUT/predictions.csv.
+    of PREPARED as a new cohort, into OUT/predictions.csv. Under torchrun, several processes share
+    the patients.
     """
+    from contextlib import ExitStack
+
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.preprocess.store import open_store
     from neoresponse.training.outputs import predict_new, predict_run
+    from neoresponse.training.team import open_team
 
-    store = open_store(prepared)
-    if out is not None:
-        with new_folder(out, mark="predictions.csv", force=force) as part:
+    written = (out or run) / "predictions.csv"
+    with open_team() as team, ExitStack() as stack:
+        with team.together():
+            store, part = open_store(prepared), out or run
+            if out is None and written.exists() and not force:
+                raise RunError(
+                    f"{written}: expected no file, found one. Add --force to replace it."
+                )
+            if out is not None and team.is_first:
+                part = stack.enter_context(new_folder(out, mark="predictions.csv", force=force))
+        if out is None:
+            predict_run(run, store, track=track)
+        else:
             predict_new(run, store, part, track=track)
-        explained = out.parent / "explain" / run.name
-        wrote(out / "predictions.csv", f"neoresponse explain {run} {prepared} {explained}")
+    if not team.is_first:
         return
-    written = run / "predictions.csv"
-    if written.exists() and not force:
-        raise RunError(f"{written}: expected no file, found one. Add --force to replace it.")
-    predict_run(run, store, track=track)
-    wrote(written, f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
+    if out is None:
+        wrote(written, f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
+    else:
+        explained = out.parent / "explain" / run.name
+        wrote(written, f"neoresponse explain {run} {prepared} {explained}")
 
 
 main.add_command(evaluate)

@@ -8,7 +8,8 @@ NeoresponseError
 ├── ConfigError        a setting that cannot be
 ├── RunError           a store, run, study or model folder
 ├── MissingExtraError  an optional package that is not installed
-└── Stopped            work that was asked to stop, and has saved its state
+├── Stopped            work that was asked to stop, and has saved its state
+└── Followed           one of several processes, ending after another that said why
 
 A message reads `<file, patient or key>: expected <rule>, got <value>. <next step>.`
 """
@@ -60,3 +61,12 @@ class Stopped(NeoresponseError):
         """The exit code is what a shell gives to a process that the signal ends."""
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+class Followed(NeoresponseError):
+    """One of several processes at the same work ends because another has said why it does."""
+
+    def __init__(self, exit_code: int) -> None:
+        """The exit code is the other's."""
+        super().__init__("another process of this training says why it ended")
+        self.exit_code = exit_code

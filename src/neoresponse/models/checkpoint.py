@@ -106,6 +106,15 @@ class Checkpoints:
         Raises:
             RunError: there are files and none of them is whole.
         """
+        content = self.read()
+        return None if content is None else parse_state(content)
+
+    def read(self) -> bytes | None:
+        """The file of the newest state that is whole; not parsed, so that it can be passed on.
+
+        Raises:
+            RunError: there are files and none of them is whole.
+        """
         files = sorted(self._folder.glob("*.safetensors"), reverse=True)
         refused = []
         for path in files:
@@ -121,9 +130,7 @@ class Checkpoints:
                     stacklevel=2,
                 )
             self._newest = path.name
-            tensors = _parse(content, path)
-            state: dict[str, Any] = json.loads(tensors.pop(_STATE).numpy().tobytes())
-            return tensors, state
+            return content
         if refused:
             raise RunError(
                 f"{refused[0]} The file is damaged or of another run, and no older one is whole: "
@@ -145,6 +152,13 @@ class Checkpoints:
             if file.name not in names:
                 with suppress(OSError):  # what cannot be removed does no harm
                     file.unlink()
+
+
+def parse_state(content: bytes) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors and JSON values of what `Checkpoints.read` gave."""
+    tensors = _parse(content, Path("checkpoint"))
+    state: dict[str, Any] = json.loads(tensors.pop(_STATE).numpy().tobytes())
+    return tensors, state
 
 
 def _check_hash(path: Path, sha256: str | None) -> None:

@@ -20,6 +20,7 @@ from neoresponse.models.build import image_inputs
 from neoresponse.preprocess.clinical import ClinicalEncoder, fit_encoder
 from neoresponse.preprocess.store import Store
 from neoresponse.training.arrange import choose_precision
+from neoresponse.types import IntArray
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Fitted:
     samples: Samples
     validation_rows: tuple[int, ...]
     precision: Precision
+
+    def patient_ids(self, chosen: IntArray) -> list[str]:
+        """Whose samples some samples are, (chosen,)."""
+        patients = self.dataset.store.patients
+        return [patients[row].patient_id for row in self.samples.row[chosen]]
 
     @property
     def is_simulated(self) -> bool:

@@ -5,8 +5,9 @@ asks for a stop. Whatever is drawn follows from seed, epoch and step. So a run t
 killed at any moment and started again ends with the same bytes.
 """
 
-from collections.abc import Iterator
-from contextlib import nullcontext
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from neoresponse.config import RunSettings, TrainSettings
 from neoresponse.data.forward import autocast, batch_logits
 from neoresponse.durable import make_folder, write_text
 from neoresponse.errors import Stopped
-from neoresponse.models.checkpoint import Checkpoints
+from neoresponse.models.checkpoint import Checkpoints, parse_state
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.stats.discrimination import auc
 from neoresponse.training.arrange import arrange, uncompiled
@@ -33,7 +34,8 @@ from neoresponse.training.predict import patient_probability
 from neoresponse.training.progress import Progress, write_progress
 from neoresponse.training.state import Training, begin
 from neoresponse.training.stop import StopRequest, stop_on_signals
-from neoresponse.training.trackers import start_trackers
+from neoresponse.training.team import current_team
+from neoresponse.training.trackers import Tracker, start_trackers
 from neoresponse.types import Track, untracked
 
 CHECKPOINTS, SHOWN = "checkpoints", "shown"
@@ -64,19 +66,22 @@ class Saver:
 
     def save(self, training: Training, readings: Readings) -> None:
         """Write all state; nothing that is not finite."""
-        tensors = training.tensors()
-        readings.check(tensors)
-        progress = training.progress
-        progress.loss, progress.norm = readings.loss, readings.norm
-        self.checkpoints.save(tensors, training.state(), name=progress.name)
+        with training.team.together():
+            tensors = training.tensors()
+            readings.check(tensors)
+            progress = training.progress
+            progress.loss, progress.norm = readings.loss, readings.norm
+            if training.team.is_first:
+                self.checkpoints.save(tensors, training.state(), name=progress.name)
 
     def pause(self, training: Training, readings: Readings) -> None:
         """After a step: save where it is due."""
         step = training.progress.step
         is_due = self.every_steps is not None and step % self.every_steps == 0
-        if is_due or self.stop.name is not None:
+        asked = self._asked(training)
+        if is_due or asked:
             self.save(training, readings)
-            self.leave(training)
+            _leave(training, asked)
 
     def leave(self, training: Training) -> None:
         """Stop where that was asked for; all is saved.
@@ -84,14 +89,11 @@ class Saver:
         Raises:
             Stopped: it was.
         """
-        if self.stop.signal_number is None:
-            return
-        progress = training.progress
-        raise Stopped(
-            f"{self.stop.name} in epoch {progress.epoch} after {progress.step} steps of it; all "
-            "state is saved. Give the same command again to go on.",
-            self.stop.signal_number,
-        )
+        _leave(training, self._asked(training))
+
+    def _asked(self, training: Training) -> int:
+        """The signal that asked any of the processes to stop, or 0."""
+        return training.team.most(self.stop.signal_number or 0)
 
 
 def train_network(model: SECrossT, fitted: Fitted, settings: RunSettings, place: Place) -> Progress:
@@ -108,31 +110,26 @@ def train_network(model: SECrossT, fitted: Fitted, settings: RunSettings, place:
             failed, or memory does not suffice.
         Stopped: a signal asked for it.
     """
-    arrange(model, settings.train)
-    training = begin(model, settings.train)
+    team = current_team()
     checkpoints = Checkpoints(place.folder / CHECKPOINTS, place.identity)
-    found = checkpoints.load()
-    if found is not None:
-        training.restore(*found)
-    left = settings.train.epochs - training.progress.epoch
-
-    def show(progress: Progress) -> None:
-        write_progress(place.folder, progress, is_simulated=fitted.is_simulated)
-        for tracker in trackers:
-            tracker(progress.history)
-
-    with (
-        stop_on_signals() as stop,
-        start_trackers(place.folder, settings.train) as trackers,
-        say_what_fits(fitted, settings),
-    ):
+    with say_what_fits(fitted, settings), ExitStack() as stack:
+        training = _ready(model, settings.train, checkpoints)
+        stop = stack.enter_context(stop_on_signals())
+        with team.together():
+            trackers = (
+                stack.enter_context(start_trackers(place.folder, settings.train))
+                if team.is_first
+                else ()
+            )
         saver = Saver(checkpoints, stop, settings.train.save_every_steps)
+        left = settings.train.epochs - training.progress.epoch
         for _ in place.track(_epochs(training, settings.train), name="train", total=left):
             _train_epoch(training, fitted, settings, place, saver)
-            show(training.progress)
+            _show(training, fitted, place, trackers)
             saver.leave(training)
-        show(training.progress)  # a finished training may have lost its table
-    checkpoints.forget_older()
+        _show(training, fitted, place, trackers)  # a finished training may have lost its table
+    if team.is_first:
+        checkpoints.forget_older()
     model.load_state_dict(training.kept)
     return training.progress
 
@@ -161,15 +158,17 @@ def take_steps(
         taken = progress.epoch * num_steps + step
         rate = learning_rate(settings.train, step=taken, steps_per_epoch=num_steps)
         set_learning_rate(training.optimiser, rate)
-        torch.manual_seed(step_seed(settings.seed, epoch=progress.epoch, step=step))
         shown = plan.part(step * size, size)
-        readings.add(*_take_step(training, fitted, settings.train, shown))
+        taken_in = _take_step(training, fitted, settings, shown)
+        with training.team.alike():
+            readings.add(*taken_in)
         if training.average is not None:
             training.average.update(taken + 1)
         progress.step = step + 1
         if saver is not None:
             saver.pause(training, readings)
-    readings.read()
+    with training.team.alike():
+        readings.read()
     return readings
 
 
@@ -178,6 +177,30 @@ def drawn_from(fitted: Fitted, settings: RunSettings) -> Drawn:
     store, samples = fitted.dataset.store, fitted.samples
     label = np.array([store.patients[row].label for row in samples.row])
     return Drawn(samples, label, num_patches=store.settings.num_patches, seed=settings.seed)
+
+
+def _ready(model: SECrossT, settings: TrainSettings, checkpoints: Checkpoints) -> Training:
+    """The training where it stands: before its first step, or at its newest state."""
+    team = current_team()
+    with team.together():
+        arrange(model, settings)
+        training = begin(model, settings)
+        found = checkpoints.read() if team.is_first else None
+    found = team.bytes_of_first(found)
+    if found is None:
+        training.take_over()
+    else:
+        training.restore(*parse_state(found))
+    return training
+
+
+def _show(training: Training, fitted: Fitted, place: Place, trackers: Sequence[Tracker]) -> None:
+    """Write what shows all epochs so far."""
+    with training.team.together():
+        if training.team.is_first:
+            write_progress(place.folder, training.progress, is_simulated=fitted.is_simulated)
+            for tracker in trackers:
+                tracker(training.progress.history)
 
 
 def _epochs(training: Training, settings: TrainSettings) -> Iterator[int]:
@@ -192,9 +215,10 @@ def _train_epoch(
     """One pass over all samples, or what is left of it; validated and saved."""
     progress = training.progress
     plan = draw_plan(drawn_from(fitted, settings), settings.train, epoch=progress.epoch)
-    if plan.variation is not None:
-        make_folder(place.folder / SHOWN)
-        write_text(place.folder / SHOWN / f"epoch-{progress.epoch:03d}.csv", plan.to_csv())
+    with training.team.together():
+        if plan.variation is not None and training.team.is_first:
+            make_folder(place.folder / SHOWN)
+            write_text(place.folder / SHOWN / f"epoch-{progress.epoch:03d}.csv", plan.to_csv())
     readings = take_steps(training, fitted, settings, plan, saver)
     row = {
         "epoch": progress.epoch,
@@ -202,9 +226,11 @@ def _train_epoch(
         "gradient_norm": readings.norm / progress.step,
         "learning_rate": _last_rate(settings.train, progress),
     }
+    training.take_over()
     averaged = nullcontext() if training.average is None else training.average.in_place()
     with uncompiled(), averaged:
-        progress.end_epoch({**row, **_validate(training.model, fitted)})
+        row = training.team.of_first({**row, **_validate(training.model, fitted)})
+        progress.end_epoch(row)
         if is_best(progress.history, settings.train):
             training.keep()
     readings.end_epoch()
@@ -212,32 +238,33 @@ def _train_epoch(
 
 
 def _take_step(
-    training: Training, fitted: Fitted, settings: TrainSettings, shown: EpochPlan
+    training: Training, fitted: Fitted, settings: RunSettings, shown: EpochPlan
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """One step over some samples, part by part where asked for.
+    """One step over some samples, part by part where asked for; a team's process takes its share.
 
     Returns:
         The loss of each sample, the norm of all gradients, and whose samples they were.
     """
-    model, dataset = training.model, fitted.dataset
+    model, dataset, train = training.model, fitted.dataset, settings.train
     training.optimiser.zero_grad(set_to_none=True)
-    losses: list[Tensor] = []
-    patient_ids: list[str] = []
-    num = settings.micro_batch or len(shown)
-    for start in range(0, len(shown), num):
-        part = shown.part(start, num)
+    losses = torch.zeros(len(shown), device=dataset.device)
+    share, num = training.team.share(train.batch_size), train.micro_batch or train.batch_size
+    for first in range(share.start, min(share.stop, len(shown)), num):
+        part = shown.part(first, min(num, share.stop - first))
+        at = training.progress
+        torch.manual_seed(step_seed(settings.seed, epoch=at.epoch, step=at.step, first=first))
         patches = None if model.pools_patches else part.patches
         batch = dataset.training_batch(fitted.samples, part.chosen, patches, part.variation)
         with autocast(dataset.device, fitted.precision):
             logits = batch_logits(model, batch).squeeze(1)
-        loss = sample_losses(logits.float(), batch.label, settings)
+        loss = sample_losses(logits.float(), batch.label, train)
         (loss.sum() / len(shown)).backward()  # type: ignore[no-untyped-call]
-        losses.append(loss.detach())
-        patient_ids += batch.patient_ids
+        losses[first : first + len(part)] = loss.detach()
+    training.team.add_up(model, losses)
     # Without a largest norm the gradients stay as they are: their norm is still wanted.
-    norm = clip_gradients(model, settings.clip_norm)
+    norm = clip_gradients(model, train.clip_norm)
     training.optimiser.step()
-    return torch.cat(losses), norm, patient_ids
+    return losses, norm, fitted.patient_ids(shown.chosen)
 
 
 def _last_rate(settings: TrainSettings, progress: Progress) -> float:
@@ -261,3 +288,16 @@ def _validate(model: SECrossT, fitted: Fitted) -> Row:
         "validation_accuracy": float(np.mean((probability >= 0.5) == (label == 1))),
         "validation_auc": 0.5 if area is None else area,
     }
+
+
+def _leave(training: Training, asked: int) -> None:
+    """Stop where a signal asked for it."""
+    if not asked:
+        return
+    progress = training.progress
+    with training.team.alike():
+        raise Stopped(
+            f"{signal.Signals(asked).name} in epoch {progress.epoch} after {progress.step} steps "
+            "of it; all state is saved. Give the same command again to go on.",
+            asked,
+        )

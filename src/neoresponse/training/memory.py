@@ -17,6 +17,7 @@ from neoresponse.models.build import build_model
 from neoresponse.models.se_crosst import BIOPSY
 from neoresponse.training.arrange import recompute_activations
 from neoresponse.training.fit import Fitted
+from neoresponse.training.team import current_team
 
 _GIB = 2**30
 _CPU_MESSAGE = "can't allocate memory"
@@ -47,14 +48,18 @@ class Memory:
 def check_memory(fitted: Fitted, settings: RunSettings) -> None:
     """Refuse a training that cannot fit, before its first step.
 
+    Processes that train together on one machine share the memory of its processors.
+
     Raises:
         RunError: it needs more than is free; it says what fits.
     """
-    free = free_bytes(fitted.dataset.device)
+    device = fitted.dataset.device
+    free = free_bytes(device)
     if free is None:
         return
+    free = free // current_team().local_size if device.type == "cpu" else free
     memory = estimate_memory(settings, is_half=fitted.precision == "bfloat16")
-    num = settings.train.micro_batch or settings.train.batch_size
+    num = _at_once(settings)
     if memory.needed(num) > free:
         raise RunError(_say(settings, num, fit=memory.that_fit(free), memory=memory, free=free))
 
@@ -125,9 +130,15 @@ def say_what_fits(fitted: Fitted, settings: RunSettings) -> Iterator[None]:
         if not is_out and _CPU_MESSAGE not in str(error):
             raise
         memory = estimate_memory(settings, is_half=fitted.precision == "bfloat16")
-        num = settings.train.micro_batch or settings.train.batch_size
+        num = _at_once(settings)
         fit = num // 2 if free is None else min(num // 2, memory.that_fit(free))
         raise RunError(_say(settings, num, fit=fit, memory=memory, free=free)) from error
+
+
+def _at_once(settings: RunSettings) -> int:
+    """Samples that one process has in memory at once."""
+    share = current_team().largest_share(settings.train.batch_size)
+    return min(settings.train.micro_batch or share, share)
 
 
 def _nothing(

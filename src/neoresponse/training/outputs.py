@@ -20,6 +20,7 @@ from neoresponse.settings_file import run_settings
 from neoresponse.training.floor import floors
 from neoresponse.training.predict import predict_patients
 from neoresponse.training.run import CONFIG, is_trained_on
+from neoresponse.training.team import current_team
 from neoresponse.types import Modality, Track, untracked
 
 
@@ -35,17 +36,23 @@ def open_run(run: Path) -> TrainedModel:
 def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
     """Write `predictions.csv` of a run's own split, and the clinical floors beside it.
 
+    Inside `open_team`, all processes call it, and the first one writes.
+
     Raises:
         RunError: the store is not the one that the run was trained on.
     """
-    if not is_trained_on(run, store):
-        raise RunError(
-            f"{store.folder}: expected the store that {run} was trained on, got another. "
-            "Name that one, or an output folder to predict it as a new cohort."
-        )
-    assignments = read_split(run)
-    model = open_run(run)
+    team = current_team()
+    with team.together():
+        if not is_trained_on(run, store):
+            raise RunError(
+                f"{store.folder}: expected the store that {run} was trained on, got another. "
+                "Name that one, or an output folder to predict it as a new cohort."
+            )
+        assignments = read_split(run)
+        model = open_run(run)
     predictions = predict_patients(model, store, assignments, track=track)
+    if not team.is_first:
+        return
     write_card(run, _card(model, store))
     _write_characteristics(run, store, [one.patient_id for one in assignments])
     for name, rows in floors(store, assignments).items():
@@ -54,9 +61,16 @@ def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
 
 
 def predict_new(run: Path, store: Store, folder: Path, *, track: Track = untracked) -> None:
-    """Write `predictions.csv` of every patient of a store that the model has not seen."""
-    model = open_run(run)
+    """Write `predictions.csv` of every patient of a store that the model has not seen.
+
+    Inside `open_team`, all processes call it, and the first one writes.
+    """
+    team = current_team()
+    with team.together():
+        model = open_run(run)
     predictions = predict_patients(model, store, None, track=track)
+    if not team.is_first:
+        return
     write_card(folder, _card(model, store))
     _write_characteristics(folder, store, [one.patient_id for one in predictions])
     write_predictions(folder / FILE_NAME, predictions)

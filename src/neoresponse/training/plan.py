@@ -93,7 +93,15 @@ def class_weights(label: IntArray) -> FloatArray:
     return weights
 
 
-def step_seed(seed: int, *, epoch: int, step: int) -> int:
-    """A seed for torch's generators at one step: dropped paths and speckle follow from it."""
-    drawn = np.random.SeedSequence([seed, STEP, epoch, step]).generate_state(1, np.uint64)
+def step_seed(seed: int, *, epoch: int, step: int, first: int = 0) -> int:
+    """A seed for torch's generators at one step: dropped paths and speckle follow from it.
+
+    Args:
+        seed: the run's.
+        epoch: counted from 0.
+        step: of the epoch.
+        first: where a part of the step's samples is shown at a time: its first one's place.
+    """
+    of_part = (first,) if first else ()
+    drawn = np.random.SeedSequence([seed, STEP, epoch, step, *of_part]).generate_state(1, np.uint64)
     return int(drawn[0] >> 1)

@@ -13,6 +13,7 @@ from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.store import Store
 from neoresponse.training.arrange import choose_algorithms, keep_memory
+from neoresponse.training.team import current_team
 from neoresponse.types import FloatArray, Track, untracked
 
 PATIENTS_PER_BATCH = 8
@@ -38,7 +39,10 @@ def predict_patients(
     """
     choose_algorithms(model.device)
     keep_memory()
-    dataset = open_for(model, store)
+    team = current_team()
+    track = track if team.is_first else untracked
+    with team.together():
+        dataset = open_for(model, store)
     if assignments is None:
         places = [(p.patient_id, "new", "test", p.label) for p in store.patients]
     else:
@@ -63,6 +67,8 @@ def patient_probability(
 ) -> FloatArray:
     """Probability of pCR per patient: the mean over the patient's patches.
 
+    Processes of a team each take whole batches; all get all probabilities, the same bytes as alone.
+
     Args:
         network: the network, on the device of the dataset.
         dataset: the store as the network wants it.
@@ -73,6 +79,22 @@ def patient_probability(
     Returns:
         float64, (patients,), in [0, 1].
     """
+
+    def own(mine: Sequence[int]) -> FloatArray:
+        return _probability(network, dataset, mine, precision=precision, track=track)
+
+    return current_team().deal(own, rows, num=PATIENTS_PER_BATCH)
+
+
+def _probability(
+    network: SECrossT,
+    dataset: Dataset,
+    rows: Sequence[int],
+    *,
+    precision: Precision,
+    track: Track,
+) -> FloatArray:
+    """Of this process's patients."""
     was_training = network.training
     network.eval()
     batches = dataset.patient_batches(rows, batch_size=PATIENTS_PER_BATCH)

@@ -6,6 +6,7 @@ Its reference is docs/reference/run-folder.md.
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from neoresponse.training.loop import Place, train_network
 from neoresponse.training.memory import check_memory
 from neoresponse.training.predict import patient_probability
 from neoresponse.training.progress import Progress
+from neoresponse.training.team import Team, current_team
 from neoresponse.types import RESEARCH_USE, Track, untracked
 
 SCHEMA = "neoresponse.run/1"
@@ -58,6 +60,8 @@ def train_run(
 ) -> dict[str, Any]:
     """Train one network and write its run folder; an unfinished run goes on where it stopped.
 
+    Inside `open_team`, all processes call it with the same arguments; the first one writes.
+
     Args:
         store: the prepared store.
         assignments: the split.
@@ -71,15 +75,16 @@ def train_run(
     Raises:
         RunError: a finished run is there, or an unfinished one with other settings.
     """
-    if store.settings != settings.prepare:
-        raise ConfigError(
-            f"{store.folder}: expected the settings under [prepare] that this run names, got "
-            "others. Prepare the cohort with the same settings file."
-        )
-    _refuse_other_files(folder)
-    make_folder(folder)
-    with only_one(folder):
-        _claim(folder, settings, _inputs(store, assignments, settings))
+    team = current_team()
+    with ExitStack() as held:
+        with team.together():
+            inputs = _checked_inputs(store, assignments, settings)
+            if team.is_first:
+                _refuse_other_files(folder)
+                make_folder(folder)
+                held.enter_context(only_one(folder))
+                _claim(folder, settings, inputs)
+        _refuse_other_inputs(inputs, settings, team)
         return _train(store, assignments, settings, folder, track=track)
 
 
@@ -134,23 +139,55 @@ def _train(
     track: Track,
 ) -> dict[str, Any]:
     """Train in a folder that is ours alone."""
-    use_threads(settings.train.num_threads)
-    device = choose_device(settings.train.device)
-    choose_algorithms(device)
-    keep_memory()
-    fitted = fit_inputs(store, assignments, settings, device)
-    write_split(folder, assignments, settings.train.augment, seed=settings.seed)
-    write_text(folder / "samples.csv", fitted.samples.to_csv())
-    torch.manual_seed(settings.seed)
-    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
-    check_memory(fitted, settings)
-    place = Place(folder, identity=sha256_of(folder / INPUTS), track=track)
+    team = current_team()
+    with team.together():
+        use_threads(settings.train.num_threads)
+        device = choose_device(settings.train.device)
+        choose_algorithms(device)
+        keep_memory()
+        fitted = fit_inputs(store, assignments, settings, device)
+        if team.is_first:
+            write_split(folder, assignments, settings.train.augment, seed=settings.seed)
+            write_text(folder / "samples.csv", fitted.samples.to_csv())
+        torch.manual_seed(settings.seed)
+        network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
+        check_memory(fitted, settings)
+        identity = sha256_of(folder / INPUTS) if team.is_first else ""
+    place = Place(folder, identity=identity, track=track if team.is_first else untracked)
     progress = train_network(network, fitted, settings, place)
-    card = _card(network, fitted, store, assignments, settings)
-    save_bundle(folder / MODEL, network.state_dict(), card)
+    cut = _threshold(network, fitted, settings)
     summary = _summary(network, progress, fitted, assignments, settings)
-    write_json(folder / RUN, summary)
+    with team.together():
+        if team.is_first:
+            card = _card(network, fitted, cut, assignments, settings)
+            save_bundle(folder / MODEL, network.state_dict(), card)
+            write_json(folder / RUN, summary)
     return summary
+
+
+def _checked_inputs(
+    store: Store, assignments: Sequence[Assignment], settings: RunSettings
+) -> dict[str, Any]:
+    """`inputs.json`, of a store that was prepared as the settings say."""
+    if store.settings != settings.prepare:
+        raise ConfigError(
+            f"{store.folder}: expected the settings under [prepare] that this run names, got "
+            "others. Prepare the cohort with the same settings file."
+        )
+    return _inputs(store, assignments, settings)
+
+
+def _refuse_other_inputs(inputs: dict[str, Any], settings: RunSettings, team: Team) -> None:
+    """Stop where processes on different machines would learn from different things."""
+    mine = {**inputs, "save_every_steps": settings.train.save_every_steps}
+    first = team.of_first(mine)
+    with team.together():
+        named = ", ".join(key for key in mine if mine[key] != first[key])
+        if named:
+            raise RunError(
+                f"process {team.rank} of {team.size}: expected the inputs of process 0, got "
+                f"another {named}. Give all machines the same command, store, split and software."
+            )
 
 
 def _inputs(
@@ -207,12 +244,12 @@ def _holds_more_than_parts(folder: Path) -> bool:
 def _card(
     network: SECrossT,
     fitted: Fitted,
-    store: Store,
+    cut: tuple[float, str],
     assignments: Sequence[Assignment],
     settings: RunSettings,
 ) -> dict[str, Any]:
     """`model.json`: what the network is, what it eats, and whom it was trained on."""
-    threshold, method = _threshold(network, fitted, settings)
+    manifest = fitted.dataset.store.manifest
     train = [a for a in assignments if a.split == "train"]
     of_patches = "" if network.pools_patches else ", the mean over the patient's patches"
     return {
@@ -226,12 +263,12 @@ def _card(
         },
         "output": f"probability of pCR{of_patches}",
         "precision": fitted.precision,
-        "threshold": threshold,
-        "threshold_method": method,
+        "threshold": cut[0],
+        "threshold_method": cut[1],
         "calibration": None,
         "trained_on": {
-            "cohort_name": store.manifest["cohort_name"],
-            "is_simulated": store.manifest["is_simulated"],
+            "cohort_name": manifest["cohort_name"],
+            "is_simulated": manifest["is_simulated"],
             "num_patients": len(train),
             "num_pcr": sum(a.label or 0 for a in train),
         },

@@ -16,6 +16,7 @@ from neoresponse.models.se_crosst import SECrossT
 from neoresponse.training.average import WeightAverage
 from neoresponse.training.optim import make_optimiser, restore_state, state_tensors
 from neoresponse.training.progress import Progress
+from neoresponse.training.team import Team, current_team
 
 _WEIGHTS, _KEPT = "weights/", "kept/"
 
@@ -30,6 +31,7 @@ class Training:
         average: of its weights, or None.
         progress: how far it has come.
         kept: weights of the kept epoch, on the CPU.
+        team: the processes that train it.
     """
 
     model: SECrossT
@@ -37,12 +39,19 @@ class Training:
     average: WeightAverage | None
     progress: Progress = field(default_factory=Progress)
     kept: dict[str, Tensor] = field(default_factory=dict)
+    team: Team = field(default_factory=current_team)
 
     def keep(self) -> None:
         """The network's weights, as they are now, are those of the kept epoch."""
         self.progress.kept_epoch = self.progress.epoch - 1
         state = self.model.state_dict()
         self.kept = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+    def take_over(self) -> None:
+        """All processes get the first's weights: each has seen other samples in its norms."""
+        self.team.take_over(self.model.state_dict().values())
+        if self.average is not None:
+            self.team.take_over(self.average.tensors().values())
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is no plain number."""
