@@ -9,8 +9,9 @@ def _check_toml(example):
     import tomllib
 
     from neoresponse.cohort.dictionary import CohortFile
-    from neoresponse.config import RunSettings, StudySettings, merge
+    from neoresponse.config import RunSettings, merge
     from neoresponse.settings_file import load_section
+    from neoresponse.study_settings import StudySettings
 
     content = tomllib.loads(example.parsed)
     if "schema" in content:

@@ -11,7 +11,12 @@ from pathlib import Path
 import click
 
 from neoresponse.cli import main as command_line
-from neoresponse.config import RunSettings, Settings, StudySettings
+from neoresponse.config import RunSettings, Settings
+from neoresponse.study_settings import (
+    ComputeSettings,
+    CrossValidationSettings,
+    StudySettings,
+)
 
 PAGES = Path(__file__).resolve().parent / "reference"
 
@@ -39,6 +44,8 @@ def configuration() -> str:
         "`[runs.NAME]` holds what differs from `[model]`; `[runs.NAME.train]` what differs from",
         "`[train]`. All runs share split and store, so that their numbers can be compared.",
         "",
+        *_section(CrossValidationSettings, "cross_validation"),
+        *_section(ComputeSettings, "compute"),
     ]
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 
 from neoresponse import config, settings_file
 from neoresponse.errors import ConfigError
+from neoresponse.study_settings import StudySettings
 
 
 def write(path: Path, text: str) -> str:
@@ -69,7 +70,7 @@ def test_a_change_without_a_value_is_refused():
 
 def test_a_name_that_is_none_lists_those_there_are():
     names = r"'ablations', 'architectures', 'demo', 'guo2024', 'guo2024_224', 'judge', 'modern'"
-    with pytest.raises(ConfigError, match=rf"one of \[{names}\]"):
+    with pytest.raises(ConfigError, match=rf"one of \[{names}, 'recipes'\]"):
         settings_file.run_settings("guo2042")
 
 
@@ -119,7 +120,7 @@ def test_every_field_of_every_section_has_a_sentence():
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
                 yield from sections(field.annotation)
 
-    for kind in sections(config.StudySettings):
+    for kind in sections(StudySettings):
         for name, field in kind.model_fields.items():
             assert (field.description or "").rstrip().endswith("."), f"{kind.__name__}.{name}"
 

@@ -32,6 +32,7 @@ from neoresponse.console import (
     show_findings,
     show_split,
     track,
+    watching,
     wrote,
 )
 from neoresponse.errors import NeoresponseError
@@ -323,7 +324,8 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) ->
 
     settings = study_settings(str(study_file), changes)
     clear(out, "study.json", force=force)
-    page = run_study(settings, out, track=track, say=click.echo)
+    with watching() as watch:
+        page = run_study(settings, out, track=track, say=click.echo, watch=watch)
     show_split(out / "split")
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
@@ -339,7 +341,8 @@ def demo(out: Path, force: bool) -> None:
     from neoresponse.study import run_demo
 
     clear(out, "study.json", force=force)
-    page = run_demo(out, track=track, say=click.echo)
+    with watching() as watch:
+        page = run_demo(out, track=track, say=click.echo, watch=watch)
     show_split(out / "study" / "split")
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 

@@ -21,7 +21,6 @@ __all__ = [
     "Section",
     "Settings",
     "SplitSettings",
-    "StudySettings",
     "TrainSettings",
     "VarySettings",
     "merge",
@@ -279,37 +278,6 @@ class RunSettings(Settings):
     """The simulated hospital, where one is made."""
     search: SearchSettings = SearchSettings()
     """What the verb `search` varies; nothing else reads it."""
-
-
-class StudySettings(RunSettings):
-    """A whole study: a cohort, shared settings, and one or more networks on the same split."""
-
-    cohort: Path
-    """The cohort folder; a relative path counts from the study file."""
-    truth: Path | None = None
-    """Of a phantom: its folder `truth`, to hold every run against the best possible."""
-    runs: dict[str, Section] = Field({"se_crosst": {}}, min_length=1)
-    """Networks to train: name -> what differs from `model` (and, under `train`, the recipe)."""
-
-    @model_validator(mode="after")
-    def _runs_are_valid(self) -> Self:
-        for name in self.runs:
-            if not name.replace("_", "").replace("-", "").isalnum() or name in FLOORS:
-                raise ValueError(
-                    f"runs: a name is made of letters, digits, - and _ and is none of "
-                    f"{FLOORS}, got {name!r}"
-                )
-            self.run(name)
-        return self
-
-    def run(self, name: str) -> RunSettings:
-        """The whole settings of one run."""
-        content = self.model_dump(exclude={"cohort", "truth", "runs"})
-        changes = dict(self.runs[name])
-        train = changes.pop("train", {})
-        return RunSettings.model_validate(
-            merge(content, {"model": changes, "train": train}),
-        )
 
 
 CLINICAL_FLOOR = "clinical_floor"

@@ -3,14 +3,18 @@
 Heavy modules are imported inside functions, as in `cli.py`, so that `--help` answers at once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from neoresponse.cohort.validate import CheckedCohort
+    from neoresponse.grid import JobState, Watch
 
 T = TypeVar("T")
 
@@ -39,6 +43,42 @@ def track(items: Iterable[T], *, name: str, total: int | None = None) -> Iterato
     is_hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
         yield from progress.track(items, description=name, total=total)
+
+
+@contextmanager
+def watching() -> "Iterator[Watch]":
+    """A table of trainings under way, which stays in its place on the error stream.
+
+    Where no terminal is, a line whenever one of them has ended.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        ended: set[str] = set()
+
+        def tell(states: "Sequence[JobState]", left_s: float | None) -> None:
+            now = {one.name for one in states if one.state in ("done", "failed")}
+            if now - ended:
+                ended.update(now)
+                click.echo(_all_in_words(states, left_s), err=True)
+
+        yield tell
+        return
+    live = Live(console=console, auto_refresh=False, transient=True)
+
+    def show(states: "Sequence[JobState]", left_s: float | None) -> None:
+        live.start()
+        rows = max(4, console.height - 6)
+        live.update(_table(states, left_s, rows=rows), refresh=True)
+        if not any(one.state in ("waiting", "training") for one in states):
+            live.stop()  # other steps show their own progress
+
+    try:
+        yield show
+    finally:
+        live.stop()
 
 
 def wrote(path: Path, next_command: str) -> None:
@@ -102,3 +142,42 @@ def show_split(folder: Path) -> None:
 def has_grave_findings(checked: "CheckedCohort") -> bool:
     """Whether anything stops the cohort or leaves a patient out."""
     return any(finding.severity != "note" for finding in checked.findings)
+
+
+def _table(states: "Sequence[JobState]", left_s: float | None, *, rows: int) -> "Table":
+    """All trainings, those that matter now first where there is no room for all."""
+    from rich.table import Table
+
+    table = Table(title=_all_in_words(states, left_s), title_justify="left", box=None)
+    for name in ("training", "state", "epoch", "best on validation", "left"):
+        table.add_column(name, justify="left" if name in ("training", "state") else "right")
+    ranks = {"failed": 0, "training": 1, "waiting": 2, "done": 3}
+    shown = sorted(states, key=lambda one: ranks[one.state])[:rows]
+    for one in (one for one in states if one in shown):
+        epoch = f"{one.epoch}/{one.num_epochs}" if one.num_epochs and one.epoch else ""
+        best = "" if one.best is None else f"{one.measure} {one.best:.3f}"
+        left = "" if one.state != "training" else say_seconds(one.left_s)
+        style = {"failed": "red", "done": "green", "waiting": "dim"}.get(one.state, "")
+        table.add_row(one.name, one.state, epoch, best, left, style=style)
+    if len(states) > rows:
+        table.add_row(f"and {len(states) - rows} more", style="dim")
+    return table
+
+
+def _all_in_words(states: "Sequence[JobState]", left_s: float | None) -> str:
+    """How many are done, and how long it may take."""
+    num_done = sum(one.state == "done" for one in states)
+    failed = sum(one.state == "failed" for one in states)
+    text = f"{num_done} of {len(states)} trainings done"
+    text += f", {failed} failed" if failed else ""
+    return text if left_s is None else f"{text}, about {say_seconds(left_s)} left"
+
+
+def say_seconds(seconds: float | None) -> str:
+    """A time to come, as exactly as it is known."""
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

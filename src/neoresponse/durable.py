@@ -171,13 +171,17 @@ def keep_apart(out: Path, source: Path) -> None:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path, *, wait_s: float = 0) -> Iterator[None]:
     """Hold a folder for this process; a process that dies lets it go.
+
+    Args:
+        folder: it exists.
+        wait_s: how long to wait for another process that holds it.
 
     Raises:
         RunError: another process holds it.
     """
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=wait_s)
     try:
         lock.acquire()
     except Timeout:

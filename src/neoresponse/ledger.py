@@ -8,6 +8,7 @@ same as before therefore redoes nothing behind it.
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,29 @@ Stamps = dict[str, list[Any]]
 
 def silent(_line: str) -> None:
     """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a study.
+
+    Attributes:
+        name: its name in the ledger.
+        inputs: settings and hashes of what it reads: any JSON value.
+        folder: the folder it writes to.
+        files: patterns of the files in the folder that it makes.
+    """
+
+    name: str
+    inputs: Any
+    folder: Path
+    files: tuple[str, ...] = ("**/*",)
+
+    @property
+    def key(self) -> str:
+        """One hash over software, name and inputs."""
+        text = json.dumps([neoresponse.__version__, self.name, self.inputs], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Ledger:
@@ -64,20 +88,33 @@ class Ledger:
         Returns:
             One hash over the content of all these files.
         """
-        text = json.dumps([neoresponse.__version__, name, inputs], sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()
-        done = self._steps.get(name, {"key": "", "files": {}})
-        shown = folder.relative_to(self.folder)
-        made = _stamps(folder, files, known=done["files"])
-        if done["key"] == key and made and _content(made) == _content(done["files"]):
-            self._say(f"{name}: kept {shown}")
-        else:
-            make()
-            made = _stamps(folder, files, known={})
-            self._say(f"{name}: wrote {shown}")
-        self._steps[name] = {"key": key, "files": made}
-        self._write()
+        step = Step(name, inputs, folder, files)
+        kept = self.kept(step)
+        if kept is not None:
+            return kept
+        make()
+        return self.done(step)
+
+    def kept(self, step: "Step") -> str | None:
+        """The hash of what a step made, or None where it is due."""
+        known = self._steps.get(step.name, {"key": "", "files": {}})
+        made = _stamps(step.folder, step.files, known=known["files"])
+        if known["key"] != step.key or not made or _content(made) != _content(known["files"]):
+            return None
+        self._record(step, made, "kept")
         return _content(made)
+
+    def done(self, step: "Step") -> str:
+        """Write down that a step was done just now; the hash of what it made."""
+        made = _stamps(step.folder, step.files, known={})
+        self._record(step, made, "wrote")
+        return _content(made)
+
+    def _record(self, step: "Step", made: Stamps, word: str) -> None:
+        """Say it, and put it into the ledger."""
+        self._say(f"{step.name}: {word} {step.folder.relative_to(self.folder)}")
+        self._steps[step.name] = {"key": step.key, "files": made}
+        self._write()
 
     def _write(self) -> None:
         """Put the ledger on disk."""

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
-from neoresponse.config import RunSettings, Section, Settings, StudySettings, merge
+from neoresponse.config import RunSettings, Section, Settings, merge
 from neoresponse.errors import ConfigError
+from neoresponse.study_settings import StudySettings
 
 S = TypeVar("S", bound=Settings)
-STUDY_KEYS = ("cohort", "truth", "runs")
+STUDY_KEYS = tuple(sorted(set(StudySettings.model_fields) - set(RunSettings.model_fields)))
 """What a study file has and a run's settings have not."""
 
 
@@ -77,7 +78,9 @@ def study_settings(source: str, changes: tuple[str, ...] = ()) -> StudySettings:
     study = _validate(StudySettings, load_section(source, changes), source)
     folder = Path(source).parent  # an absolute path stays what it is when it is joined
     truth = None if study.truth is None else folder / study.truth
-    return study.model_copy(update={"cohort": folder / study.cohort, "truth": truth})
+    external = {name: folder / path for name, path in study.external.items()}
+    places = {"cohort": folder / study.cohort, "truth": truth, "external": external}
+    return study.model_copy(update=places)
 
 
 def with_changes(settings: RunSettings, changes: Section, source: str) -> RunSettings:
@@ -129,8 +132,9 @@ def _load_base(path: Path, base: str) -> Section:
 
 def _lay_over(base: Section, content: Section) -> Section:
     """A file over its base; the networks that a file names replace those of its base."""
-    if "runs" in content:
-        base = {key: value for key, value in base.items() if key != "runs"}
+    named = ("runs", "axes", "skip")
+    if any(key in content for key in named):
+        base = {key: value for key, value in base.items() if key not in named}
     return merge(base, content)
 
 

@@ -7,7 +7,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from neoresponse.durable import read_json, write_json, write_text
@@ -57,6 +57,10 @@ class PredictionsCard:
     is_simulated: bool = False
     threshold: float | None = None
     inputs: tuple[Modality, ...] = ()
+
+    def with_threshold(self, threshold: float) -> "PredictionsCard":
+        """The same with another cut."""
+        return replace(self, threshold=threshold)
 
 
 def floor_file(name: str) -> str:
@@ -140,6 +144,27 @@ def read_predictions(path: Path) -> list[Prediction]:
         raise RunError(f"{path}: expected at least one patient, got none. {NEXT}")
     _refuse_twice(predictions, path)
     return predictions
+
+
+def average_predictions(members: Sequence[Sequence[Prediction]]) -> list[Prediction]:
+    """The mean probability of each patient over several models of one kind.
+
+    Args:
+        members: predictions of each model, of the same patients in the same order.
+
+    Raises:
+        RunError: they are of different patients.
+    """
+    averaged = []
+    for rows in zip(*members, strict=True):
+        first = rows[0]
+        if any(replace(row, probability=first.probability) != first for row in rows):
+            raise RunError(
+                f"{FILE_NAME}: expected the same patients of every seed, got others. {NEXT}"
+            )
+        mean = math.fsum(row.probability for row in rows) / len(rows)
+        averaged.append(replace(first, probability=mean))
+    return averaged
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

@@ -88,6 +88,7 @@ def evaluate(
         "likelihood_ratios": likelihood_ratios(groups),
         "subgroups": [],
         "limits": [],
+        "seeds": [],
     }
     return content | {"contradictions": _contradictions(content)}
 

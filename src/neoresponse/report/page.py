@@ -17,6 +17,7 @@ from neoresponse.evaluation.groups import main_cohort, test_cohorts
 from neoresponse.report import tables
 from neoresponse.report.drawings import Drawing, drawings_of
 from neoresponse.report.pictures import inline_picture
+from neoresponse.report.repeats import elsewhere
 from neoresponse.report.sources import Content, Study, read_study
 from neoresponse.report.study_tables import cells, study_tables
 from neoresponse.types import RESEARCH_USE, SIMULATED, Modality
@@ -104,6 +105,7 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         test_groups=test_cohorts(tables.groups_of(study)),
         summary=_summary(study),
         maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
+        elsewhere=list(elsewhere(study)),
         heads=tables.HEADS,
         floor=CLINICAL_FLOOR,
         floors=FLOORS,

@@ -5,8 +5,9 @@ is an evaluation, a run that it does not name is no longer part of the study and
 """
 
 import csv
+import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
 from neoresponse.config import FLOORS, ModelSettings
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
+from neoresponse.evaluation.cross_validation import SCHEMA as CROSS_VALIDATION_SCHEMA
 from neoresponse.evaluation.metrics_file import FILE_NAME as METRICS_FILE
 from neoresponse.evaluation.metrics_file import read_metrics
 from neoresponse.settings_file import run_settings
@@ -23,6 +25,7 @@ from neoresponse.settings_file import run_settings
 RUN_SCHEMA = "neoresponse.run/1"
 EXPLAIN_SCHEMA = "neoresponse.explain/1"
 CURVES = "metrics.csv"
+CROSS_VALIDATION = Path("cross-validation") / "evaluation" / "cross-validation.json"
 NAMELESS = "unnamed cohort"
 
 Content = dict[str, Any]
@@ -55,6 +58,9 @@ class Study:
         metrics: content of `evaluation/metrics.json`, or None.
         maps: run -> content of `explain/<run>/explain.json`.
         networks: run -> its network, from `config.toml` of its run folder.
+        cross_validation: content of `cross-validation.json`, or None.
+        elsewhere: cohort from elsewhere -> content of its `metrics.json`.
+        lacking: runs that the study names and that are not evaluated.
     """
 
     folder: Path
@@ -67,6 +73,9 @@ class Study:
     metrics: Content | None
     maps: Mapping[str, Content]
     networks: Mapping[str, ModelSettings]
+    cross_validation: Content | None = None
+    elsewhere: Mapping[str, Content] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
 
     def named(self) -> list[str]:
         """Names of evaluated runs in the order of the study, the floors last."""
@@ -104,6 +113,9 @@ def read_study(folder: Path) -> Study:
         _find(folder / part, name, named=named)
         for part, name in (("runs", "run.json"), ("runs", CURVES), ("explain", "explain.json"))
     )
+    seeds = folder / "seeds"
+    records |= _find(seeds, "run.json", named=_seeds_of(metrics))
+    curves |= _find(seeds, CURVES, named=_seeds_of(metrics))
     runs = {run: read_json(path, schema=RUN_SCHEMA) for run, path in records.items()}
     epochs = {run: read_epochs(path) for run, path in curves.items()}
     maps = {run: read_json(path, schema=EXPLAIN_SCHEMA) for run, path in indexes.items()}
@@ -128,6 +140,12 @@ def read_study(folder: Path) -> Study:
             run: run_settings(str(path)).model
             for run, path in _find(folder / "runs", "config.toml", named=named).items()
         },
+        cross_validation=_read(folder / CROSS_VALIDATION, CROSS_VALIDATION_SCHEMA),
+        elsewhere={
+            path.parent.parent.name: read_metrics(path.parent)
+            for path in sorted(folder.glob(f"external/*/evaluation/{METRICS_FILE}"))
+        },
+        lacking=() if named is None else tuple(n for n in _declared(folder) if n not in named),
     )
 
 
@@ -157,6 +175,28 @@ def _epoch(row: Mapping[str, str]) -> Epoch:
         auc=None if auc in ("", "None") else float(auc),
         is_kept=row["is_kept"] == "1",
     )
+
+
+def _seeds_of(metrics: Content | None) -> set[str] | None:
+    """Folder names of the trainings of runs with several seeds."""
+    if metrics is None:
+        return None
+    entries = metrics.get("seeds", ())
+    return {f"{entry['run']}-seed-{seed}" for entry in entries for seed in entry["auc"]}
+
+
+def _declared(folder: Path) -> list[str]:
+    """The runs that the study names."""
+    path = folder / "study.toml"
+    if not path.is_file():
+        return []
+    try:
+        return list(tomllib.loads(path.read_text(encoding="utf-8"))["runs"])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+        raise RunError(
+            f"{path}: expected the settings of a study, got {type(error).__name__}. Give the "
+            "command `neoresponse study` again."
+        ) from error
 
 
 def _read(path: Path, schema: str) -> Content | None:

@@ -20,6 +20,7 @@ from neoresponse.report.model_tables import (
     spread,
     subgroup_rows,
 )
+from neoresponse.report.repeats import cross_validation_rows, elsewhere_rows, seed_rows
 from neoresponse.report.sources import Study
 from neoresponse.report.study_tables import (
     COLUMNS,
@@ -107,6 +108,9 @@ def csv_tables(study: Study) -> dict[str, str]:
         "decisions.csv": list(decision_rows(study)),
         "decision_curves.csv": list(decision_curve_rows(study)),
         "subgroups.csv": list(subgroup_rows(study)),
+        "seeds.csv": list(seed_rows(study)),
+        "cross_validation.csv": list(cross_validation_rows(study)),
+        "external.csv": list(elsewhere_rows(study)),
         **{f"table_{t.number}.csv": list(table_rows(study, t)) for t in study_tables(study)},
         "figure_4_roc.csv": list(figure_4_rows(study)),
         "figure_5_roc.csv": list(figure_5_rows(study)),

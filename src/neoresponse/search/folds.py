@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from neoresponse.cohort.folds import draw_folds
 from neoresponse.cohort.split import Assignment
 from neoresponse.errors import ConfigError
 
-_STREAM = 6_001
-"""Keeps these draws apart from others with the same seed."""
+_SEARCH = 13
+"""Name of the random stream."""
 
 
 def inner_folds(
@@ -29,21 +28,17 @@ def inner_folds(
         ConfigError: a class has fewer patients than there are folds.
     """
     train = sorted((a for a in assignments if a.split == "train"), key=lambda a: a.patient_id)
-    rng = np.random.default_rng([seed, _STREAM])
-    label = np.array([a.label for a in train])
-    order = np.concatenate([rng.permutation(np.flatnonzero(label == one)) for one in (1, 0)])
-    fewest = min(int(np.sum(label == one)) for one in (1, 0))
+    fewest = min(sum(a.label == one for a in train) for one in (0, 1))
     if fewest < num_folds:
         raise ConfigError(
             f"search.folds: expected at most {fewest}, the training patients of the rarer class, "
             f"got {num_folds}. Use fewer folds."
         )
-    fold = np.empty(len(train), dtype=int)
-    fold[order] = np.arange(len(train)) % num_folds
+    fold_of = draw_folds(train, num_folds=num_folds, seed=[seed, _SEARCH])
     return tuple(
         tuple(
-            replace(a, split="validation" if fold[i] == number else "train")
-            for i, a in enumerate(train)
+            replace(a, split="validation" if fold_of[a.patient_id] == number else "train")
+            for a in train
         )
         for number in range(num_folds)
     )

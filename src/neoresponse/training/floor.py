@@ -14,7 +14,7 @@ from neoresponse.cohort.split import Assignment
 from neoresponse.config import FLOORS
 from neoresponse.data.predictions import Prediction
 from neoresponse.preprocess.clinical import fit_encoder
-from neoresponse.preprocess.store import Store
+from neoresponse.preprocess.store import Store, StoredPatient
 from neoresponse.stats.discrimination import has_both_classes
 from neoresponse.stats.logistic import fit_logistic, logistic_probability
 from neoresponse.training.fit import patients_of
@@ -24,6 +24,7 @@ RIDGE = 1.0
 """Penalty on the squared coefficients of standardised variables; keeps them finite."""
 SUBTYPE = "phenotype"
 
+Patients = Sequence[StoredPatient]
 Training = Sequence[tuple[int, int]]
 """Store row and label of each training patient."""
 BoolArray = npt.NDArray[np.bool_]
@@ -41,18 +42,60 @@ def floors(store: Store, assignments: Sequence[Assignment]) -> dict[str, list[Pr
     Returns:
         Name, of `FLOORS`, -> predictions of every patient of the split.
     """
-    train = patients_of(store, assignments, "train")
+    places = [(a.patient_id, a.cohort, a.split, a.label) for a in assignments]
+    fitted = _fitted(store.patients, patients_of(store, assignments, "train"))
+    return {
+        name: [
+            Prediction(
+                *place,
+                probability=float(probability[store.row_of[place[0]]]),
+                available=store.patients[store.row_of[place[0]]].available,
+            )
+            for place in places
+        ]
+        for name, probability in fitted.items()
+    }
+
+
+def floors_elsewhere(
+    store: Store, elsewhere: Store, assignments: Sequence[Assignment]
+) -> dict[str, list[Prediction]]:
+    """The same floors, fitted on the same training patients, for patients of another store.
+
+    Args:
+        store: the store of the split.
+        elsewhere: a store of other patients.
+        assignments: the split.
+
+    Returns:
+        Name, of `FLOORS`, -> predictions of every patient of the other store.
+    """
+    num = len(store.patients)
+    patients = [*store.patients, *elsewhere.patients]
+    fitted = _fitted(patients, patients_of(store, assignments, "train"))
+    return {
+        name: [
+            Prediction(
+                one.patient_id, "new", "test", one.label, float(value), available=one.available
+            )
+            for one, value in zip(elsewhere.patients, probability[num:], strict=True)
+        ]
+        for name, probability in fitted.items()
+    }
+
+
+def _fitted(patients: Patients, train: Training) -> dict[str, FloatArray]:
+    """Name of a floor -> probability of every patient; fitted on the training patients."""
     found = {}
     for name, columns in zip(FLOORS, (_clinical, _subtype, _size_change), strict=True):
-        values, is_known = columns(store, train)
+        values, is_known = columns(patients, train)
         if has_both_classes([label for row, label in train if is_known[row].any()]):
-            probability = _fitted(values, is_known, train)
-            found[name] = [_prediction(store, one, probability) for one in assignments]
+            found[name] = _probability(values, is_known, train)
     return found
 
 
-def _fitted(values: FloatArray, is_known: BoolArray, train: Training) -> FloatArray:
-    """Probability of every patient of the store; fitted on training patients."""
+def _probability(values: FloatArray, is_known: BoolArray, train: Training) -> FloatArray:
+    """Probability of every patient; fitted on training patients."""
     rows = [row for row, _ in train]
     # A variable that lacks in training gets a column that says so: missing is no value.
     is_missing = np.logical_not(is_known)
@@ -62,37 +105,24 @@ def _fitted(values: FloatArray, is_known: BoolArray, train: Training) -> FloatAr
     return logistic_probability(design, coefficients)
 
 
-def _prediction(store: Store, assignment: Assignment, probability: FloatArray) -> Prediction:
-    """One patient of the split."""
-    row = store.row_of[assignment.patient_id]
-    return Prediction(
-        assignment.patient_id,
-        assignment.cohort,
-        assignment.split,
-        assignment.label,
-        probability=float(probability[row]),
-        available=store.patients[row].available,
-    )
-
-
-def _clinical(store: Store, train: Training) -> Columns:
+def _clinical(patients: Patients, train: Training) -> Columns:
     """The four clinical variables."""
     label = [outcome for _, outcome in train]
-    encoder = fit_encoder([store.patients[row].clinical for row, _ in train], label)
-    values, is_known = encoder.encode([patient.clinical for patient in store.patients])
+    encoder = fit_encoder([patients[row].clinical for row, _ in train], label)
+    values, is_known = encoder.encode([patient.clinical for patient in patients])
     return values.astype(np.float64), is_known.astype(bool)
 
 
-def _subtype(store: Store, train: Training) -> Columns:
+def _subtype(patients: Patients, train: Training) -> Columns:
     """The subtype alone."""
-    values, is_known = _clinical(store, train)
+    values, is_known = _clinical(patients, train)
     place = MODEL_VARIABLES.index(SUBTYPE)
     return values[:, [place]], is_known[:, [place]]
 
 
-def _size_change(store: Store, train: Training) -> Columns:
+def _size_change(patients: Patients, train: Training) -> Columns:
     """How much smaller the lesion became from US-0 to US-1, standardised over training patients."""
-    shrinkage = np.array([[np.nan if p.shrinkage is None else p.shrinkage] for p in store.patients])
+    shrinkage = np.array([[np.nan if p.shrinkage is None else p.shrinkage] for p in patients])
     is_known = np.isfinite(shrinkage)
     seen = shrinkage[[row for row, _ in train]]
     seen = seen[np.isfinite(seen)]

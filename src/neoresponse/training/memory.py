@@ -98,6 +98,17 @@ def free_bytes(device: torch.device) -> int | None:
     return min(known) if known else None
 
 
+def total_bytes() -> int | None:
+    """Memory of this machine, or of the container; None where the system does not say."""
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+    except OSError:
+        limit = ""
+    bounds = [_meminfo("MemTotal:"), int(limit) if limit.isdigit() else None]
+    known = [bound for bound in bounds if bound is not None]
+    return min(known) if known else None
+
+
 @contextmanager
 def say_what_fits(fitted: Fitted, settings: RunSettings) -> Iterator[None]:
     """Turn running out of memory inside into a sentence that says which batch fits.
@@ -135,11 +146,16 @@ def _nothing(
 
 def _available() -> int | None:
     """Memory that Linux says a new program may take."""
+    return _meminfo("MemAvailable:")
+
+
+def _meminfo(key: str) -> int | None:
+    """A number of bytes that Linux keeps under this name."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    found = [line.split()[1] for line in lines if line.startswith(key)]
     return 1024 * int(found[0]) if found else None
 
 

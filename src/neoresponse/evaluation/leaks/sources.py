@@ -139,7 +139,8 @@ def _places(path: Path) -> list[Path]:
         return [path]
     inner = [path, path / "cohort", path / "phantom" / "cohort", path / "study"]
     inner += [work / name for work in (path, path / "study") for name in ("split", "prepared")]
-    inner += [p for work in (path, path / "study") for p in sorted((work / "runs").glob("*"))]
+    for work in (path, path / "study"):
+        inner += [run for part in ("runs", "seeds") for run in sorted((work / part).glob("*"))]
     marks = (FILE_NAME, MANIFEST, CSV_NAME, "config.toml", LEDGER)
     found = [place for place in inner if any((place / mark).is_file() for mark in marks)]
     if not found:

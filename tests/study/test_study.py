@@ -6,11 +6,12 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from neoresponse import durable
-from neoresponse.config import StudySettings, merge
+from neoresponse.config import merge
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
 from neoresponse.settings_file import to_toml
 from neoresponse.study import run_study
+from neoresponse.study_settings import StudySettings
 
 TRAINING = ("train se_crosst", "predict se_crosst", "evaluate", "explain se_crosst")
 

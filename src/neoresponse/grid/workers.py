@@ -1,0 +1,65 @@
+"""How many trainings at once on this machine, and how many processor threads each.
+
+It follows from the study and the machine alone, not from what is left to do or free just now: with
+other threads sums are rounded otherwise, and a study that goes on must give the same bytes.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from neoresponse.config import RunSettings
+from neoresponse.study_settings import ComputeSettings
+from neoresponse.training.memory import estimate_memory, total_bytes
+
+PROCESS_BYTES = 2**29
+"""What a process takes before its first tensor."""
+USABLE = 0.8
+"""Share of the memory that trainings may take together."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How trainings share a machine.
+
+    Attributes:
+        num: at once.
+        num_threads: of each, where a run does not name its own.
+        has_gpus: whether each has a GPU for itself.
+    """
+
+    num: int
+    num_threads: int
+    has_gpus: bool = False
+
+
+def choose_workers(compute: ComputeSettings, runs: Sequence[RunSettings]) -> Workers:
+    """As many as GPUs; or as cores, memory and runs allow.
+
+    Args:
+        compute: where `workers` is named, that many.
+        runs: settings of every run of the study, finished or not.
+    """
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    num_cores = num_cores or 1
+    num_gpus = torch.cuda.device_count()
+    if num_gpus and any(run.train.device != "cpu" for run in runs):
+        num = compute.workers or min(num_gpus, len(runs))
+        return Workers(num, max(1, num_cores // num), has_gpus=True)
+    num = compute.workers or max(1, min(len(runs), num_cores, _that_fit(runs)))
+    return Workers(num, max(1, num_cores // num))
+
+
+def _that_fit(runs: Sequence[RunSettings]) -> int:
+    """How many of the largest fit into the memory of this machine."""
+    total = total_bytes()
+    if total is None:
+        return 1
+    distinct = {(run.model, run.prepare, run.train): run for run in runs}
+    largest = max(
+        estimate_memory(run, is_half=False).needed(run.train.micro_batch or run.train.batch_size)
+        for run in distinct.values()
+    )
+    return int(USABLE * total // (PROCESS_BYTES + largest))

@@ -1,0 +1,10 @@
+"""A whole study in one folder: every step in order, none done twice, none skipped when due.
+
+`whole.py` has the order; `steps.py` the steps; `trainings.py` trains runs side by side;
+`ensemble.py` averages over seeds; `cross_validation.py` and `external.py` test the same networks on
+other parts and on other cohorts.
+"""
+
+from neoresponse.study.whole import run_demo, run_study
+
+__all__ = ["run_demo", "run_study"]

@@ -1,0 +1,71 @@
+"""A study and its folder: what every step needs."""
+
+import shutil
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from neoresponse.cohort.split import Assignment, read_split
+from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop
+from neoresponse.errors import RunError
+from neoresponse.grid import Watch, unwatched
+from neoresponse.ledger import Ledger
+from neoresponse.study_settings import StudySettings
+from neoresponse.types import Track, untracked
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study and its folder.
+
+    Attributes:
+        settings: the study.
+        ledger: which of its steps are done.
+        track: shows progress within a step.
+        watch: shows trainings under way.
+        failures: name of each job that failed -> why.
+    """
+
+    settings: StudySettings
+    ledger: Ledger
+    track: Track = untracked
+    watch: Watch = unwatched
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The study folder."""
+        return self.ledger.folder
+
+    @property
+    def prepared(self) -> Path:
+        """The prepared store."""
+        return self.folder / "prepared"
+
+    @cached_property
+    def checked(self) -> CheckedCohort:
+        """The cohort, checked once, when the first step needs it."""
+        checked = check_cohort(self.settings.cohort, track=self.track)
+        raise_on_stop(checked)
+        return checked
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """The split."""
+        return read_split(self.folder / "split")
+
+
+def make_study_folder(folder: Path) -> None:
+    """Make the study folder, or say in one sentence why that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: expected to make this folder, got {error.strerror}. Name another folder."
+        ) from error
+
+
+def make_way(folder: Path, mark: str) -> None:
+    """Remove a step's folder that has lost its mark; a study's own folders may be remade."""
+    if folder.exists() and not (folder / mark).exists():
+        shutil.rmtree(folder, ignore_errors=True)

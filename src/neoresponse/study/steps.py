@@ -1,0 +1,142 @@
+"""The steps of a study that are not training: each one function, each done only when due.
+
+Every function takes hashes of what it reads and gives the hash of what it made.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from neoresponse.cohort.dictionary import find_cohort
+from neoresponse.cohort.split import read_split, split_patients, write_split
+from neoresponse.cohort.validate import write_check
+from neoresponse.data.predictions import FILE_NAME
+from neoresponse.durable import new_folder, sha256_of
+from neoresponse.evaluation.evaluate import evaluate_files
+from neoresponse.evaluation.leaks import record_files
+from neoresponse.evaluation.limit import ORACLE
+from neoresponse.evaluation.metrics_file import write_metrics
+from neoresponse.evaluation.spread import spread_over_seeds
+from neoresponse.explain.patients import choose_patients, explain_patients
+from neoresponse.ledger import fingerprint
+from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
+from neoresponse.report.page import PAGE, write_report
+from neoresponse.study.place import Study, make_way
+from neoresponse.study.trainings import Trained
+from neoresponse.training.outputs import open_run
+
+
+def read_cohort(study: Study) -> str:
+    """The hash of every file of the cohort."""
+    return fingerprint(find_cohort(study.settings.cohort), study.folder)
+
+
+def check(study: Study, cohort: str) -> str:
+    """Check the cohort; the hash of what was found."""
+    folder = study.folder / "check"
+
+    def make() -> None:
+        make_way(folder, "flow.json")
+        with new_folder(folder, mark="flow.json", force=True) as part:
+            write_check(part, study.checked)
+
+    return study.ledger.step("check", cohort, folder, make)
+
+
+def split(study: Study, checked: str) -> str:
+    """Split the patients; the hash of the split."""
+    settings, folder = study.settings, study.folder / "split"
+
+    def make() -> None:
+        assignments = split_patients(study.checked.patients, settings.split, seed=settings.seed)
+        make_way(folder, "split.json")
+        with new_folder(folder, mark="split.json", force=True) as part:
+            write_split(part, assignments, settings.train.augment, seed=settings.seed)
+
+    inputs = {
+        "check": checked,
+        "split": settings.split.model_dump(mode="json"),
+        "augment": settings.train.augment.model_dump(mode="json"),
+        "seed": settings.seed,
+    }
+    return study.ledger.step("split", inputs, folder, make)
+
+
+def prepare(study: Study, cohort: str) -> str:
+    """Make the prepared store; its hash."""
+    settings, folder = study.settings.prepare, study.prepared
+
+    def make() -> None:
+        make_way(folder, MANIFEST)
+        prepare_store(study.checked, folder, settings, force=True, track=study.track)
+
+    inputs = [cohort, settings.model_dump(mode="json")]
+    return study.ledger.step("prepare", inputs, folder, make)
+
+
+def evaluate(
+    study: Study, predicted: Mapping[str, str], members: Mapping[str, Sequence[Trained]]
+) -> str:
+    """Evaluate all runs together; the hash of the metrics.
+
+    Args:
+        study: the study.
+        predicted: run -> hash of its predictions.
+        members: run with several seeds -> each of them.
+    """
+    folder = study.folder / "evaluation"
+    sources = {name: study.folder / "runs" / name / FILE_NAME for name in predicted}
+    files = {
+        name: {one.training.settings.seed: one.training.run / FILE_NAME for one in found}
+        for name, found in members.items()
+    }
+    truth = study.settings.truth
+
+    def make() -> None:
+        record_files(study.folder, sources)
+        make_way(folder, "metrics.json")
+        content = evaluate_files(sources, study.settings.evaluate, truth=truth)
+        with new_folder(folder, mark="metrics.json", force=True) as part:
+            write_metrics(part, content | {"seeds": spread_over_seeds(files)})
+
+    has_oracle = truth is not None and (truth / ORACLE).is_file()
+    inputs = {
+        "runs": predicted,
+        "members": {name: [one.predicted for one in found] for name, found in members.items()},
+        "settings": study.settings.evaluate.model_dump(mode="json"),
+        "oracle": sha256_of(truth / ORACLE) if truth and has_oracle else None,
+    }
+    return study.ledger.step("evaluate", inputs, folder, make)
+
+
+def explain(study: Study, name: str, trained: Trained, prepared: str) -> str:
+    """Heat maps of one run, of several seeds the first; their hash."""
+    run, folder = trained.training.run, study.folder / "explain" / name
+    settings = study.settings.explain
+
+    def make() -> None:
+        chosen = choose_patients(read_split(run), num_patients=settings.num_patients)
+        tracked = study.track(chosen, name="explain")
+        make_way(folder, "explain.json")
+        store = open_store(study.prepared)
+        with new_folder(folder, mark="explain.json", force=True) as part:
+            explain_patients(open_run(run), store, tracked, part, stage=settings.stage)
+
+    inputs = [trained.trained, prepared, settings.model_dump(mode="json")]
+    return study.ledger.step(f"explain {name}", inputs, folder, make)
+
+
+def report(study: Study, shown: object) -> Path:
+    """Make the report; its page.
+
+    Args:
+        study: the study.
+        shown: hashes of all that is shown.
+    """
+    out = study.folder / "report"
+
+    def make() -> None:
+        make_way(out, PAGE)
+        write_report(study.folder, out, force=True)
+
+    study.ledger.step("report", shown, out, make)
+    return out / PAGE

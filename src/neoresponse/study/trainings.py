@@ -1,0 +1,128 @@
+"""Runs -> run folders with predictions: those that are due are trained side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from neoresponse.config import FLOORS, RunSettings
+from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.data.predictions import CARD_NAME, FILE_NAME, floor_file
+from neoresponse.durable import sha256_of
+from neoresponse.grid import Job, Place, run_jobs
+from neoresponse.grid.job import training_job
+from neoresponse.grid.workers import choose_workers
+from neoresponse.ledger import Step
+from neoresponse.study.place import Study
+from neoresponse.training.run import RUN, recipe
+
+RUN_FILES = (
+    *("config.toml", "inputs.json", "samples.csv", "split.csv", "split.json"),
+    *("metrics.csv", "model/*", RUN),
+)
+"""What training leaves in a run folder, but for its checkpoints."""
+PREDICTION_FILES = (FILE_NAME, CARD_NAME, CHARACTERISTICS, *map(floor_file, FLOORS))
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a study.
+
+    Attributes:
+        name: shown to people; differs from all others of the study.
+        settings: of the run.
+        run: the run folder.
+        split: the folder with its split.
+        split_hash: hash of that split.
+    """
+
+    name: str
+    settings: RunSettings
+    run: Path
+    split: Path
+    split_hash: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        training: what was trained.
+        trained: hash of all that training wrote.
+        predicted: hash of its predictions.
+    """
+
+    training: Training
+    trained: str
+    predicted: str
+
+
+def train_all(study: Study, trainings: Sequence[Training], prepared: str) -> dict[str, Trained]:
+    """Train and predict every run that is due.
+
+    Args:
+        study: takes in the failures.
+        trainings: all runs.
+        prepared: hash of the store.
+
+    Returns:
+        Name -> what is finished; a run that failed is absent.
+    """
+    done: dict[str, Trained] = {}
+    due: dict[str, Training] = {}
+    jobs: list[Job] = []
+    for one in trainings:
+        trained = study.ledger.kept(_train_step(one, prepared))
+        predicted = None
+        if trained is not None:
+            predicted = study.ledger.kept(_predict_step(one, trained, prepared))
+        if trained is not None and predicted is not None:
+            done[one.name] = Trained(one, trained, predicted)
+            continue
+        due[one.name] = one
+        jobs.append(_job(study, one, is_trained=trained is not None))
+
+    def finished(job: Job) -> None:
+        one = due[job.name]
+        step = _train_step(one, prepared)
+        trained = study.ledger.kept(step) if job.content["is_trained"] else None
+        trained = trained or study.ledger.done(step)
+        predicted = study.ledger.done(_predict_step(one, trained, prepared))
+        done[one.name] = Trained(one, trained, predicted)
+
+    if jobs:
+        study.failures.update(run_jobs(jobs, where(study, trainings), finished=finished))
+    return {one.name: done[one.name] for one in trainings if one.name in done}
+
+
+def where(study: Study, trainings: Sequence[Training]) -> Place:
+    """Where trainings run, and who watches."""
+    compute = study.settings.compute
+    workers = None
+    if compute.scheduler is None:
+        workers = choose_workers(compute, [one.settings for one in trainings])
+    return Place(study.folder, workers, compute.scheduler, study.watch)
+
+
+def _job(study: Study, one: Training, *, is_trained: bool) -> Job:
+    """What a process of its own does for a run."""
+    places = {"prepared": study.prepared, "split": one.split, "run": one.run}
+    return training_job(one.name, one.settings, places, is_trained=is_trained)
+
+
+def _train_step(one: Training, prepared: str) -> Step:
+    """Training as a step of the study."""
+    weights = one.settings.model.weights
+    inputs = {
+        "split": one.split_hash,
+        "prepared": prepared,
+        "recipe": recipe(one.settings),
+        "weights": sha256_of(weights) if weights and weights.is_file() else None,
+    }
+    return Step(f"train {one.name}", inputs, one.run, RUN_FILES)
+
+
+def _predict_step(one: Training, trained: str, prepared: str) -> Step:
+    """Prediction as a step of the study."""
+    inputs = {"trained": trained, "prepared": prepared, "floors": FLOORS}
+    return Step(f"predict {one.name}", inputs, one.run, PREDICTION_FILES)

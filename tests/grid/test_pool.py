@@ -1,0 +1,71 @@
+import json
+import threading
+import time
+
+import pytest
+
+from neoresponse.cohort.split import write_split
+from neoresponse.durable import sha256_of
+from neoresponse.errors import RunError
+from neoresponse.grid import pool
+from neoresponse.grid.job import training_job
+from neoresponse.grid.pool import open_pool, work
+
+
+@pytest.fixture
+def job(store, assignments, tiny, tmp_path):
+    """A training of many short epochs."""
+    train = tiny.train.model_copy(update={"epochs": 8})
+    settings = tiny.model_copy(update={"train": train})
+    (tmp_path / "split").mkdir()
+    write_split(tmp_path / "split", assignments, settings.train.augment, seed=settings.seed)
+    places = {"prepared": store.folder, "split": tmp_path / "split", "run": tmp_path / "run"}
+    return training_job("one", settings, places, is_trained=False)
+
+
+def test_an_error_of_a_job_comes_back_as_its_sentence(tmp_path):
+    content = {"do": "predict", "prepared": "nowhere", "run": "r", "out": str(tmp_path / "o")}
+    (tmp_path / "sign").touch()
+    code, sentence = work(json.dumps(content), str(tmp_path / "sign"))
+    assert code == 1
+    assert "expected" in sentence
+    assert "Traceback" not in sentence
+
+
+def test_a_job_that_crashes_comes_back_with_its_last_line(tmp_path):
+    (tmp_path / "sign").touch()
+    code, sentence = work("no JSON", str(tmp_path / "sign"))
+    assert code == 1
+    assert "expected the process to end well, got exit code 1" in sentence
+    assert "JSONDecodeError" in sentence
+
+
+def test_a_job_stops_with_its_state_saved_when_nobody_waits_any_more(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "UNWATCHED_S", 1e9)  # the sign goes; its age is not at issue
+    sign = tmp_path / "sign"
+    sign.touch()
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(work(job.text, str(sign), 1)))
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not (job.run / "metrics.csv").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sign.unlink()
+    thread.join(60)
+    code, sentence = answers[0]
+    assert code == 143
+    assert "all state is saved" in sentence
+    assert not (job.run / "run.json").exists()
+    before = (job.run / "metrics.csv").read_text().splitlines()
+    sign.touch()
+    assert work(job.text, str(sign), 1) == (0, "")
+    assert (job.run / "metrics.csv").read_text().splitlines()[: len(before) - 1] == before[:-1]
+    assert sha256_of(job.run / "predictions.csv")
+
+
+def test_an_address_without_a_scheduler_is_said_in_one_sentence(tmp_path):
+    with (
+        pytest.raises(RunError, match=r"compute\.scheduler: expected a Dask scheduler"),
+        open_pool(tmp_path, None, "tcp://127.0.0.1:9"),
+    ):
+        pass

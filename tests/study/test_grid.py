@@ -1,0 +1,275 @@
+"""A study with axes, seeds, folds and a cohort from elsewhere: built once, asked many things."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import pytest
+
+from neoresponse.cohort.split import read_split
+from neoresponse.data.predictions import read_card, read_predictions
+from neoresponse.durable import sha256_of
+from neoresponse.errors import RunError, Stopped
+from neoresponse.grid import run as grid_run
+from neoresponse.phantom.writer import write_phantom
+from neoresponse.preprocess.store import open_store
+from neoresponse.settings_file import to_toml
+from neoresponse.stats import auc
+from neoresponse.study import run_study
+from neoresponse.study_settings import StudySettings
+from neoresponse.training.floor import floors, floors_elsewhere
+from neoresponse.training.stop import StopRequest
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory, tiny):
+    """Another hospital."""
+    out = tmp_path_factory.mktemp("elsewhere") / "q"
+    write_phantom(out, tiny.phantom, seed=2)
+    return out
+
+
+@pytest.fixture(scope="session")
+def settings(tiny, phantom, elsewhere):
+    train = tiny.train.model_copy(update={"epochs": 1})
+    return StudySettings.model_validate(
+        {
+            **tiny.model_dump(),
+            "train": train.model_dump(),
+            "cohort": phantom / "cohort",
+            "runs": {"us": {"pathways": ["dou_ult"]}},
+            "seeds": [1, 2],
+            "external": {"b": elsewhere / "cohort"},
+            "cross_validation": {"folds": 2},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory, settings):
+    folder = tmp_path_factory.mktemp("grid") / "study"
+    run_study(settings, folder)
+    return folder
+
+
+def test_a_run_with_seeds_is_the_mean_of_its_probabilities(done):
+    one, two = (
+        read_predictions(done / "seeds" / f"us-seed-{seed}" / "predictions.csv") for seed in (1, 2)
+    )
+    averaged = read_predictions(done / "runs" / "us" / "predictions.csv")
+    assert any(a.probability != b.probability for a, b in zip(one, two, strict=True))
+    for a, b, both in zip(one, two, averaged, strict=True):
+        assert both.probability == pytest.approx(mean((a.probability, b.probability)), abs=1e-15)
+        assert (both.patient_id, both.split) == (a.patient_id, a.split)
+
+
+def test_all_seeds_have_one_split(done):
+    splits = {sha256_of(done / "seeds" / f"us-seed-{seed}" / "split.csv") for seed in (1, 2)}
+    assert splits == {sha256_of(done / "split" / "split.csv")}
+
+
+def test_metrics_hold_the_auc_of_each_seed(done):
+    content = json.loads((done / "evaluation" / "metrics.json").read_text())
+    entry = next(e for e in content["seeds"] if e["cohort"] == "TC1")
+    for seed in (1, 2):
+        rows = read_predictions(done / "seeds" / f"us-seed-{seed}" / "predictions.csv")
+        rows = [row for row in rows if row.cohort == "TC1"]
+        expected = auc([r.label for r in rows], [r.probability for r in rows])
+        assert entry["auc"][str(seed)] == expected
+    assert entry["mean"] == pytest.approx(np.mean(list(entry["auc"].values())))
+    assert entry["deviation"] == pytest.approx(np.std(list(entry["auc"].values()), ddof=1))
+
+
+def test_each_patient_of_the_split_is_tested_once_by_folds(done):
+    lines = (done / "cross-validation" / "evaluation" / "us.csv").read_text().splitlines()[1:]
+    tested = [line.split(",")[0] for line in lines]
+    divided = [a.patient_id for a in read_split(done / "split") if a.cohort != "TC2"]
+    assert sorted(tested) == sorted(divided)
+
+
+def test_floors_of_a_fold_are_fitted_on_the_training_patients_of_the_fold(done):
+    part = done / "cross-validation" / "runs" / "us" / "repeat-1-fold-1"
+    expected = floors(open_store(done / "prepared"), read_split(part))["clinical_floor"]
+    assert read_predictions(part / "clinical_floor.csv") == expected
+
+
+def test_a_cohort_from_elsewhere_is_judged_by_our_threshold_and_our_floors(done, elsewhere):
+    run = done / "external" / "b" / "runs" / "us"
+    assert read_card(run).threshold == read_card(done / "runs" / "us").threshold
+    own, other = open_store(done / "prepared"), open_store(done / "external" / "b" / "prepared")
+    expected = floors_elsewhere(own, other, read_split(done / "split"))["clinical_floor"]
+    assert read_predictions(run / "clinical_floor.csv") == expected
+    assert len(expected) == len(other.patients)
+    # One that is both here and there has the same probability.
+    again = floors_elsewhere(own, own, read_split(done / "split"))["clinical_floor"]
+    here = {
+        r.patient_id: r.probability for r in read_predictions(done / "runs/us/clinical_floor.csv")
+    }
+    assert all(
+        here[r.patient_id] == pytest.approx(r.probability) for r in again if r.patient_id in here
+    )
+
+
+def test_the_report_shows_seeds_folds_and_cohorts_from_elsewhere(done):
+    page = (done / "report" / "report.html").read_text()
+    section = page[page.index('id="repeats"') : page.index('id="training"')]
+    assert "AUC from seed to seed" in section
+    assert "Cross-validation: 1 × 2 folds" in section
+    assert re.search(r"Cohorts from elsewhere.*SIMULATED", section, re.DOTALL)
+    assert "us-seed-2" in page[page.index('id="training"') :]
+    for name in ("seeds", "cross_validation", "external"):
+        assert (done / "report" / "tables" / f"{name}.csv").is_file()
+    assert (done / "external" / "b" / "report" / "report.html").is_file()
+
+
+def test_nothing_is_done_twice(done, settings):
+    before = {p: p.stat().st_mtime_ns for p in done.glob("seeds/*/model/*")}
+    lines = []
+    run_study(settings, done, say=lines.append)
+    assert lines
+    assert all(": kept " in line for line in lines)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_one_more_seed_trains_just_that_one(done, settings, tmp_path):
+    folder = shutil.copytree(done, tmp_path / "study")
+    lines = []
+    run_study(settings.model_copy(update={"seeds": (1, 2, 3)}), folder, say=lines.append)
+    trained = [line for line in lines if line.startswith("train ") and ": wrote " in line]
+    assert trained == ["train us seed 3: wrote seeds/us-seed-3"]
+    assert "average us: wrote runs/us" in lines
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tiny, phantom, tmp_path):
+    runs = {
+        "broken": {"weights": str(tmp_path / "nowhere.safetensors")},
+        "us": {"pathways": ["dou_ult"]},
+    }
+    settings = StudySettings.model_validate(
+        {**tiny.model_dump(), "cohort": phantom / "cohort", "runs": runs}
+    )
+    seen = []
+    with pytest.raises(RunError, match="every training to end well, 1 did not") as caught:
+        run_study(settings, tmp_path / "study", watch=lambda states, _left: seen.append(states))
+    assert "broken: " in str(caught.value)
+    assert "nowhere.safetensors" in str(caught.value)
+    page = (tmp_path / "study" / "report" / "report.html").read_text()
+    assert "Not in this report:</strong> broken." in page
+    assert {one.name: one.state for one in seen[-1]} == {"broken": "failed", "us": "done"}
+
+
+def test_too_few_patients_for_the_folds_are_told_before_any_training(settings, tmp_path):
+    many = settings.model_copy(
+        update={"cross_validation": settings.cross_validation.model_copy(update={"folds": 20})}
+    )
+    lines = []
+    with pytest.raises(Exception, match="in each of 20 folds"):
+        run_study(many, tmp_path / "study", say=lines.append)
+    assert not any(line.startswith(("train", "prepare")) for line in lines)
+
+
+STARTS = """
+import sys
+from pathlib import Path
+from neoresponse.errors import NeoresponseError
+from neoresponse.settings_file import study_settings
+from neoresponse.study import run_study
+try:
+    run_study(study_settings(sys.argv[1]), Path(sys.argv[2]), say=print)
+except NeoresponseError as error:
+    sys.exit(str(error))
+"""
+
+
+def start(study, folder):
+    return subprocess.Popen(
+        [sys.executable, "-c", STARTS, str(study), str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def plain(tiny, phantom, tmp_path):
+    """A study file with one run of some epochs."""
+    train = {**tiny.train.model_dump(), "epochs": 6}
+    content = {**tiny.model_dump(), "train": train, "cohort": phantom / "cohort"}
+    path = tmp_path / "study.toml"
+    path.write_text(to_toml(StudySettings.model_validate(content)))
+    return path
+
+
+RESULTS = ("runs/se_crosst/model/weights.safetensors", "evaluation/metrics.json")
+
+
+@pytest.mark.slow
+def test_eight_programs_that_start_at_once_damage_nothing_and_do_each_run_once(plain, tmp_path):
+    children = [start(plain, tmp_path / "study") for _ in range(8)]
+    ends = [(*child.communicate(timeout=400), child.returncode) for child in children]
+    wrote = [out.count("train se_crosst: wrote") for out, _, _ in ends]
+    assert sum(wrote) == 1
+    for out, error, code in ends:
+        if code:
+            assert "found another process at work" in error
+            assert "Traceback" not in error
+            assert "wrote" not in out
+    assert any(code == 0 for _, _, code in ends)
+    again = start(plain, tmp_path / "study")
+    out, _ = again.communicate(timeout=200)
+    assert again.returncode == 0
+    assert ": wrote " not in out
+
+
+@pytest.mark.slow
+def test_a_killed_study_leaves_no_training_behind_and_goes_on_to_the_same_bytes(plain, tmp_path):
+    whole = start(plain, tmp_path / "whole")
+    assert whole.wait(300) == 0
+    child = start(plain, tmp_path / "killed")
+    run = tmp_path / "killed" / "runs" / "se_crosst"
+    deadline = time.monotonic() + 200
+    while not (run / "metrics.csv").is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    again = start(plain, tmp_path / "killed")  # at once: what is left of the other one must leave
+    assert again.wait(300) == 0
+    for name in RESULTS:
+        assert sha256_of(tmp_path / "killed" / name) == sha256_of(tmp_path / "whole" / name)
+
+
+class Asked(StopRequest):
+    """A stop that is asked for as soon as a file is there."""
+
+    path: Path
+
+    @property
+    def signal_number(self):
+        return signal.SIGTERM if self.path.exists() else None
+
+    @signal_number.setter
+    def signal_number(self, _value):
+        pass
+
+
+def test_a_study_that_is_asked_to_stop_says_so_and_its_trainings_have_saved(
+    tiny, phantom, tmp_path, monkeypatch
+):
+    folder = tmp_path / "study"
+    run = folder / "runs" / "se_crosst"
+    monkeypatch.setattr(Asked, "path", run / "metrics.csv", raising=False)
+    monkeypatch.setattr(grid_run, "stop_on_signals", lambda: nullcontext(Asked()))
+    train = {**tiny.train.model_dump(), "epochs": 30}
+    content = {**tiny.model_dump(), "train": train, "cohort": phantom / "cohort"}
+    with pytest.raises(Stopped, match="SIGTERM while trainings were under way"):
+        run_study(StudySettings.model_validate(content), folder)
+    assert list((run / "checkpoints").glob("*"))
+    assert not (run / "run.json").exists()
