@@ -69,3 +69,11 @@ def test_an_address_without_a_scheduler_is_said_in_one_sentence(tmp_path):
         open_pool(tmp_path, None, "tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_a_job_that_is_killed_says_so(job, tmp_path, monkeypatch):
+    (tmp_path / "sign").touch()
+    monkeypatch.setattr(pool, "_wait", lambda child, _sign: (child.kill(), child.wait()))
+    code, sentence = work(job.text, str(tmp_path / "sign"))
+    assert code == -9
+    assert "got killed, as where memory does not suffice" in sentence

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from neoresponse.grid import workers
-from neoresponse.grid.workers import Workers, choose_workers
+from neoresponse.grid.workers import Workers, choose_workers, say_what_fits_beside
 from neoresponse.study_settings import ComputeSettings
+from neoresponse.training.memory import estimate_memory
 
 AUTO = ComputeSettings()
 
@@ -41,3 +42,11 @@ class TestOnEightCores:
         on_gpu = tiny.model_copy(update={"train": tiny.train.model_copy(update={"device": "auto"})})
         assert choose_workers(AUTO, [on_gpu] * 40) == Workers(4, 2, has_gpus=True)
         assert choose_workers(AUTO, [tiny] * 40) == Workers(8, 1)  # these ask for the processor
+
+    def test_what_fits_beside_others_is_named(self, tiny, monkeypatch):
+        memory = estimate_memory(tiny, is_half=False)
+        share = workers.PROCESS_BYTES + memory.needed(3)
+        monkeypatch.setattr(workers, "total_bytes", lambda: int(4 * (share + 10) / workers.USABLE))
+        assert "train.micro_batch = 3, of which 4" in say_what_fits_beside(tiny, 4)
+        # What was tried and killed is never advised again.
+        assert "train.micro_batch = 8, of which 1" in say_what_fits_beside(tiny, 1)

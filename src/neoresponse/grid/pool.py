@@ -192,11 +192,11 @@ def _sentence(code: int, answer: bytes, said: bytes) -> str:
         return str(found["error"])
     except (IndexError, ValueError, KeyError, TypeError):
         pass
-    if code < 0:
+    if code == -signal.SIGKILL:
         return (
-            f"expected the process to end by itself, got signal {-code}"
-            + (", as where memory does not suffice" if code == -signal.SIGKILL else "")
-            + ". Set compute.workers or train.micro_batch lower, and give the same command again."
+            "expected the process to end by itself, got killed, as where memory does not suffice."
         )
+    if code < 0:
+        return f"expected the process to end by itself, got signal {-code}."
     last = said.decode(errors="replace").strip().splitlines()[-1:]
     return f"expected the process to end well, got exit code {code} ({' '.join(last)[:200]})."

@@ -1,5 +1,6 @@
 """Jobs -> all done, or who failed and why; one that fails does not stop the others."""
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from neoresponse.errors import Stopped
 from neoresponse.grid.job import Job
 from neoresponse.grid.pool import Pool, open_pool
 from neoresponse.grid.watch import Observer, Watch, unwatched
-from neoresponse.grid.workers import Workers
+from neoresponse.grid.workers import Workers, say_what_fits_beside
 from neoresponse.training.stop import StopRequest, stop_on_signals
 
 LOOK_S = 0.5
@@ -80,6 +81,8 @@ def _run(
         for future in _ended(list(running)):
             job = running.pop(future)
             code, sentence = _result(future)
+            if code == -signal.SIGKILL:
+                sentence += say_what_fits_beside(job.settings, pool.num_workers)
             if code == 0:
                 finished(job)
             else:

@@ -52,6 +52,25 @@ def choose_workers(compute: ComputeSettings, runs: Sequence[RunSettings]) -> Wor
     return Workers(num, max(1, num_cores // num))
 
 
+def say_what_fits_beside(run: RunSettings, num: int) -> str:
+    """What to do where a training was killed for lack of memory.
+
+    Args:
+        run: its settings.
+        num: how many trainings ran at once.
+    """
+    total = total_bytes()
+    advice = "Set compute.workers lower"
+    if total is not None:
+        memory = estimate_memory(run, is_half=False)
+        tried = run.train.micro_batch or run.train.batch_size
+        share = int(USABLE * total / num) - PROCESS_BYTES
+        fit = min(memory.that_fit(share), max(1, tried // 2))
+        if fit >= 1:
+            advice += f", or train.micro_batch = {fit}, of which {num} should fit at once"
+    return f" {advice}, and give the same command again."
+
+
 def _that_fit(runs: Sequence[RunSettings]) -> int:
     """How many of the largest fit into the memory of this machine."""
     total = total_bytes()

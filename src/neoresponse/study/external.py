@@ -90,14 +90,18 @@ def _predict(
     for run, trained in members.items():
         for one in trained:
             name = f"predict {one.training.name} {folder.name}"
-            out = folder / "seeds" / run / f"{one.training.settings.seed}"
+            out = _predicted(folder, run, one)
             steps[name] = Step(name, [one.trained, store], out, _PREDICTED)
             if study.ledger.kept(steps[name]) is None:
                 make_way(out, FILE_NAME)
                 places = {"prepared": folder / "prepared", "run": one.training.run, "out": out}
                 jobs.append(predicting_job(name, one.training.settings, places))
     place = where(study, [one.training for trained in members.values() for one in trained])
-    failed = run_jobs(jobs, place, finished=lambda job: _done(study, steps[job.name]))
+
+    def finished(job: Job) -> None:
+        study.ledger.done(steps[job.name])
+
+    failed = run_jobs(jobs, place, finished=finished)
     study.failures.update(failed)
     return {
         run: _put_together(study, run, trained, folder)
@@ -106,15 +110,15 @@ def _predict(
     }
 
 
-def _done(study: Study, step: Step) -> None:
-    """Write a prediction into the ledger."""
-    study.ledger.done(step)
+def _predicted(folder: Path, run: str, one: Trained) -> Path:
+    """Where predictions of one training go."""
+    return folder / "predicted" / f"{run}-seed-{one.training.settings.seed}"
 
 
 def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) -> str:
     """The mean over seeds, or the only one, as a run of the cohort's folder; its hash."""
     out = folder / "runs" / run
-    sources = [folder / "seeds" / run / f"{one.training.settings.seed}" for one in trained]
+    sources = [_predicted(folder, run, one) for one in trained]
 
     def make() -> None:
         make_folder(out)
@@ -123,8 +127,7 @@ def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) 
         threshold = read_card(own).threshold
         card = read_card(sources[0])
         write_card(out, card if threshold is None else card.with_threshold(threshold))
-        for name in (CHARACTERISTICS,):
-            write_bytes(out / name, (sources[0] / name).read_bytes())
+        write_bytes(out / CHARACTERISTICS, (sources[0] / CHARACTERISTICS).read_bytes())
         write_bytes(out / "config.toml", (own / "config.toml").read_bytes())
         places = open_store(study.prepared), open_store(folder / "prepared")
         for name, rows in floors_elsewhere(*places, study.assignments).items():
