@@ -175,6 +175,7 @@ SEARCH = """
 import sys
 from pathlib import Path
 from neoresponse.cohort.split import read_split
+from neoresponse.preprocess.store import open_store
 from neoresponse.search.search import Search, run_search
 from neoresponse.settings_file import run_settings
 
