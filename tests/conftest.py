@@ -1,7 +1,11 @@
 """What many tests need, built once: a small phantom, its store, its split, a trained run."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +13,7 @@ from neoresponse.cohort.split import Assignment, split_patients
 from neoresponse.cohort.validate import CheckedCohort, check_cohort
 from neoresponse.config import RunSettings
 from neoresponse.phantom.writer import write_phantom
-from neoresponse.preprocess.store import Store, prepare_store
+from neoresponse.preprocess.store import Store, open_store, prepare_store
 from neoresponse.settings_file import run_settings
 from neoresponse.training.run import train_run
 
@@ -92,3 +96,25 @@ def run(
     folder = tmp_path_factory.mktemp("runs") / "se_crosst"
     train_run(store, assignments, tiny, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def changed_store() -> Callable[[Store, set[str], Path], Store]:
+    """Copies a store to a folder, with other pixels, table values and labels of some patients."""
+
+    def change(store: Store, ids: set[str], folder: Path) -> Store:
+        shutil.copytree(store.folder, folder)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        rows = [i for i, r in enumerate(manifest["patients"]) if r["patient_id"] in ids]
+        for name in ("us_0", "us_1", "biopsy"):
+            array = np.load(folder / f"{name}.npy")
+            array[rows] = 255 - array[rows]
+            np.save(folder / f"{name}.npy", array)
+        for row in rows:
+            record = manifest["patients"][row]
+            record["clinical"] = {"er": "low", "ki67_percent": 99.0}
+            record["label"] = 1 - record["label"]
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        return open_store(folder)
+
+    return change

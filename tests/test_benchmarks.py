@@ -14,6 +14,7 @@ import torch
 from neoresponse.config import RunSettings
 from neoresponse.imaging.raster import read_grey
 from neoresponse.models.crossformer import CrossFormer, CrossFormerSizes
+from neoresponse.stats import auc
 from neoresponse.training.team import ALONE
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -311,3 +312,21 @@ def test_shares_of_a_step_add_up_and_the_parts_of_the_loop_are_given_back(script
     assert found == pytest.approx(parts[0] + parts[-1], abs=0.2)
     assert "an epoch of 12020 samples" in epoch
     assert (module.loop.batch_logits, torch.Tensor.backward) == before
+
+
+def test_the_true_auc_of_a_score_is_what_many_patients_show(script):
+    coverage = script("cross_validated_coverage")
+    rng, means = np.random.default_rng(1), np.array([0.3, 0.5, 0.0])
+    coefficients = np.array([7.0, 1.0, 0.4, -0.8])
+    label = np.arange(200_000) % 2
+    scores = (rng.normal(size=(200_000, 3)) + label[:, None] * means) @ coefficients[1:]
+    assert coverage.true_auc(coefficients, means) == pytest.approx(auc(label, scores), abs=0.004)
+
+
+def test_one_cohort_gives_every_interval_and_what_it_should_hold(script):
+    found = list(
+        script("cross_validated_coverage").one_cohort(np.random.default_rng(2), 60, 2, 0.8)
+    )
+    assert len({name for name, _, _ in found}) == 7
+    assert all(estimate.low < estimate.value < estimate.high for _, estimate, _ in found)
+    assert next(truth for name, _, truth in found if name == "fixed, corrected") == 0.8

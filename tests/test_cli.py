@@ -10,8 +10,8 @@ from neoresponse import __version__
 from neoresponse.cli import main
 
 VERBS = (
-    *("phantom", "check", "split", "prepare", "train", "predict", "evaluate", "explain"),
-    *("report", "study", "demo", "describe", "regress", "audit", "plan"),
+    *("phantom", "check", "split", "prepare", "search", "train", "predict"),
+    *("evaluate", "explain", "report", "study", "demo", "describe", "regress", "audit", "plan"),
     *("leaks", "controls", "doctor"),
 )
 

@@ -14,6 +14,7 @@ import click
 
 from neoresponse import __version__
 from neoresponse.cli_checks import controls, leaks
+from neoresponse.cli_search import search
 from neoresponse.cli_tables import (
     audit,
     describe,
@@ -191,6 +192,9 @@ def prepare(
     to_train = f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}"
     to_predict = f"neoresponse predict RUN {out} {out.parent / 'predicted'}"
     wrote(out, to_predict if unlabelled else to_train)
+
+
+main.add_command(search)
 
 
 @main.command()

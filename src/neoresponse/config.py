@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from neoresponse.search_settings import SearchSettings
 from neoresponse.train_settings import AugmentSettings, Settings, TrainSettings, VarySettings
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PhantomSettings",
     "PrepareSettings",
     "RunSettings",
+    "SearchSettings",
     "Section",
     "Settings",
     "SplitSettings",
@@ -274,6 +276,8 @@ class RunSettings(Settings):
     """The heat maps."""
     phantom: PhantomSettings = PhantomSettings()
     """The simulated hospital, where one is made."""
+    search: SearchSettings = SearchSettings()
+    """What the verb `search` varies; nothing else reads it."""
 
 
 CLINICAL_FLOOR = "clinical_floor"

@@ -83,6 +83,15 @@ def study_settings(source: str, changes: tuple[str, ...] = ()) -> StudySettings:
     return study.model_copy(update=places)
 
 
+def with_changes(settings: RunSettings, changes: Section, source: str) -> RunSettings:
+    """Lay nested tables over settings; `source` is named where they cannot be.
+
+    Raises:
+        ConfigError: as `run_settings`.
+    """
+    return _validate(RunSettings, merge(settings.model_dump(), changes), source)
+
+
 def to_toml(settings: Settings) -> str:
     """The settings as TOML, every key spelled out; a missing value has no key."""
     return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))

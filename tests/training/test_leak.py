@@ -1,8 +1,5 @@
 """Nothing that is fitted, drawn or shown in training comes from a patient outside training."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
 
@@ -10,7 +7,7 @@ from neoresponse.cohort.split import Assignment
 from neoresponse.config import AugmentSettings, TrainSettings, VarySettings
 from neoresponse.data.augment import draw_samples
 from neoresponse.durable import sha256_of
-from neoresponse.preprocess.store import Store, open_store
+from neoresponse.preprocess.store import Store
 from neoresponse.settings_file import run_settings
 from neoresponse.training.fit import patients_of
 from neoresponse.training.plan import Drawn, draw_plan
@@ -110,24 +107,9 @@ def test_the_modern_recipe_gives_the_same_bytes_again(
     assert outcome(tmp_path / "again") == trained
 
 
-def changed_store(store, ids, folder):
-    """The same store but for all pixels, table values and labels of some patients."""
-    shutil.copytree(store.folder, folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    rows = [i for i, r in enumerate(manifest["patients"]) if r["patient_id"] in ids]
-    for name in ("us_0", "us_1", "biopsy"):
-        array = np.load(folder / f"{name}.npy")
-        array[rows] = 255 - array[rows]
-        np.save(folder / f"{name}.npy", array)
-    for row in rows:
-        record = manifest["patients"][row]
-        record["clinical"] = {"er": "low", "ki67_percent": 99.0}
-        record["label"] = 1 - record["label"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return open_store(folder)
-
-
-def test_another_test_cohort_changes_no_fitted_byte(trained, store, assignments, modern, tmp_path):
+def test_another_test_cohort_changes_no_fitted_byte(
+    trained, store, assignments, modern, tmp_path, changed_store
+):
     """Other pixels, table rows and labels of every test patient, in store and split alike."""
     ids = {a.patient_id for a in assignments if a.split == "test"}
     assert len(ids) > 4
@@ -141,7 +123,7 @@ def test_another_test_cohort_changes_no_fitted_byte(trained, store, assignments,
 
 
 def test_another_training_patient_changes_what_is_fitted(
-    trained, store, assignments, modern, tmp_path
+    trained, store, assignments, modern, tmp_path, changed_store
 ):
     """The test above can fail."""
     name = next(a.patient_id for a in assignments if a.split == "train")
