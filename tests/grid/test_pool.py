@@ -1,7 +1,10 @@
 import json
 import threading
 import time
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
+import psutil
 import pytest
 
 from neoresponse.cohort.split import write_split
@@ -10,6 +13,7 @@ from neoresponse.errors import RunError
 from neoresponse.grid import pool
 from neoresponse.grid.job import training_job
 from neoresponse.grid.pool import open_pool, work
+from neoresponse.grid.workers import Workers
 
 
 @pytest.fixture
@@ -77,3 +81,13 @@ def test_a_job_that_is_killed_says_so(job, tmp_path, monkeypatch):
     code, sentence = work(job.text, str(tmp_path / "sign"))
     assert code == -9
     assert "got killed, as where memory does not suffice" in sentence
+
+
+def test_on_one_machine_nothing_can_be_reached_from_elsewhere_or_shows_anything(tmp_path):
+    with open_pool(tmp_path, Workers(2, 1), None):
+        found = psutil.Process().net_connections(kind="inet")
+        listening = [one.laddr for one in found if one.status == psutil.CONN_LISTEN]
+        assert all(address.ip == "127.0.0.1" for address in listening)
+        for address in listening:
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(f"http://127.0.0.1:{address.port}/info/main/workers.html", timeout=5)

@@ -45,6 +45,7 @@ def settings(tiny, phantom, elsewhere):
             **tiny.model_dump(),
             "train": train.model_dump(),
             "cohort": phantom / "cohort",
+            "evaluate": {"replicates": 200},
             "runs": {"us": {"pathways": ["dou_ult"]}},
             "seeds": [1, 2],
             "external": {"b": elsewhere / "cohort"},
@@ -198,11 +199,19 @@ def start(study, folder):
     )
 
 
+def finish(child):
+    """Wait until it has ended well; what it printed."""
+    out, error = child.communicate(timeout=400)
+    assert child.returncode == 0, error
+    return out
+
+
 @pytest.fixture
 def plain(tiny, phantom, tmp_path):
     """A study file with one run of some epochs."""
-    train = {**tiny.train.model_dump(), "epochs": 6}
+    train = {**tiny.train.model_dump(), "epochs": 4}
     content = {**tiny.model_dump(), "train": train, "cohort": phantom / "cohort"}
+    content["evaluate"] = {"replicates": 200}
     path = tmp_path / "study.toml"
     path.write_text(to_toml(StudySettings.model_validate(content)))
     return path
@@ -223,25 +232,21 @@ def test_eight_programs_that_start_at_once_damage_nothing_and_do_each_run_once(p
             assert "Traceback" not in error
             assert "wrote" not in out
     assert any(code == 0 for _, _, code in ends)
-    again = start(plain, tmp_path / "study")
-    out, _ = again.communicate(timeout=200)
-    assert again.returncode == 0
-    assert ": wrote " not in out
+    assert ": wrote " not in finish(start(plain, tmp_path / "study"))
 
 
 @pytest.mark.slow
 def test_a_killed_study_leaves_no_training_behind_and_goes_on_to_the_same_bytes(plain, tmp_path):
-    whole = start(plain, tmp_path / "whole")
-    assert whole.wait(300) == 0
+    finish(start(plain, tmp_path / "whole"))
     child = start(plain, tmp_path / "killed")
     run = tmp_path / "killed" / "runs" / "se_crosst"
     deadline = time.monotonic() + 200
     while not (run / "metrics.csv").is_file() and time.monotonic() < deadline:
         time.sleep(0.02)
     child.kill()
-    child.wait()
     again = start(plain, tmp_path / "killed")  # at once: what is left of the other one must leave
-    assert again.wait(300) == 0
+    child.communicate()
+    finish(again)
     for name in RESULTS:
         assert sha256_of(tmp_path / "killed" / name) == sha256_of(tmp_path / "whole" / name)
 

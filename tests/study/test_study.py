@@ -34,7 +34,9 @@ def hashes(folder):
 
 @pytest.fixture(scope="session")
 def settings(tiny, phantom):
-    return StudySettings.model_validate({**tiny.model_dump(), "cohort": phantom / "cohort"})
+    evaluate = {"replicates": 200}
+    content = {**tiny.model_dump(), "cohort": phantom / "cohort", "evaluate": evaluate}
+    return StudySettings.model_validate(content)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 """Dask: jobs go to workers, on this machine or wherever a scheduler has them.
 
-On this machine the scheduler and its workers are threads of this process, so nothing listens on any
-port; each job runs in a process of its own (`child.py`). Workers of a scheduler by address do the
-same on their machines; they need this software and the study folder under the same path.
+On this machine the scheduler and its workers are threads of this process, so nobody else can give
+them anything to run; each job runs in a process of its own (`child.py`). Workers of a scheduler by
+address do the same on their machines; they need this software and the study folder under the same
+path.
 """
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dask
 from distributed import Client, Future, LocalCluster, get_worker
 
 from neoresponse.errors import RunError
@@ -27,6 +30,13 @@ POLL_S = 0.5
 WATCHED = ".watched"
 UNWATCHED_S = 120
 """A job stops where whoever started it gave no sign for so long."""
+_LOOPBACK = "127.0.0.1:0"
+_NO_PAGES: dict[str, list[str]] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
+"""Dask opens its ports for pages whatever one says: so none but this machine reaches them, and they
+have nothing to show."""
 
 
 class Pool:
@@ -78,17 +88,7 @@ def open_pool(folder: Path, workers: Workers | None, scheduler: str | None) -> I
     """
     if scheduler is None:
         assert workers is not None
-        with (
-            LocalCluster(
-                n_workers=workers.num,
-                threads_per_worker=1,
-                processes=False,
-                dashboard_address=None,
-                memory_limit=None,
-                silence_logs=50,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+        with dask.config.set(_NO_PAGES), _cluster(workers) as cluster, Client(cluster) as client:
             yield from _watched(Pool(client, folder, workers))
         return
     try:
@@ -101,6 +101,20 @@ def open_pool(folder: Path, workers: Workers | None, scheduler: str | None) -> I
         ) from None
     with client:
         yield from _watched(Pool(client, folder, None))
+
+
+def _cluster(workers: Workers) -> LocalCluster:
+    """A scheduler and workers as threads of this process."""
+    return LocalCluster(
+        n_workers=workers.num,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address=_LOOPBACK,
+        worker_dashboard_address=_LOOPBACK,
+        scheduler_kwargs={"dashboard": False},
+        memory_limit=None,
+        silence_logs=logging.CRITICAL,
+    )
 
 
 def work(
