@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neoresponse.durable import sha256_of
-from neoresponse.grid import JobState
+from neoresponse.grid.watch import JobState
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.settings_file import run_settings
 from neoresponse.study import run_study

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from neoresponse.cohort.validate import CheckedCohort
-    from neoresponse.grid import JobState, Watch
+    from neoresponse.grid.watch import JobState, Watch
 
 T = TypeVar("T")
 

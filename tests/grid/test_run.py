@@ -3,9 +3,9 @@ import pytest
 from distributed import LocalCluster
 
 from neoresponse.cohort.split import write_split
-from neoresponse.grid import Place, run_jobs
 from neoresponse.grid.job import training_job
 from neoresponse.grid.pool import _LOOPBACK, _NO_PAGES
+from neoresponse.grid.run import Place, run_jobs
 
 
 @pytest.fixture

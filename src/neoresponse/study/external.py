@@ -25,8 +25,8 @@ from neoresponse.durable import keep_apart, make_folder, new_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.leaks import record_files
 from neoresponse.evaluation.metrics_file import write_metrics
-from neoresponse.grid import Job, run_jobs
-from neoresponse.grid.job import predicting_job
+from neoresponse.grid.job import Job, predicting_job
+from neoresponse.grid.run import run_jobs
 from neoresponse.ledger import Step, fingerprint
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report

@@ -8,7 +8,7 @@ from pathlib import Path
 from neoresponse.cohort.split import Assignment, read_split
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop
 from neoresponse.errors import RunError
-from neoresponse.grid import Watch, unwatched
+from neoresponse.grid.watch import Watch, unwatched
 from neoresponse.ledger import Ledger
 from neoresponse.study_settings import StudySettings
 from neoresponse.types import Track, untracked

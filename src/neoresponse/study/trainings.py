@@ -8,8 +8,8 @@ from neoresponse.config import FLOORS, RunSettings
 from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
 from neoresponse.data.predictions import CARD_NAME, FILE_NAME, floor_file
 from neoresponse.durable import sha256_of
-from neoresponse.grid import Job, Place, run_jobs
-from neoresponse.grid.job import training_job
+from neoresponse.grid.job import Job, training_job
+from neoresponse.grid.run import Place, run_jobs
 from neoresponse.grid.workers import choose_workers
 from neoresponse.ledger import Step
 from neoresponse.study.place import Study

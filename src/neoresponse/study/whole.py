@@ -7,7 +7,7 @@ from pathlib import Path
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.durable import keep_apart, only_one, write_text
 from neoresponse.errors import RunError
-from neoresponse.grid import Watch, unwatched
+from neoresponse.grid.watch import Watch, unwatched
 from neoresponse.ledger import Ledger, Say, silent
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.settings_file import study_settings, to_toml
