@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from neoresponse import durable
 from neoresponse.config import merge
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
+from neoresponse.grid import pool
+from neoresponse.grid.child import do_job
 from neoresponse.settings_file import to_toml
 from neoresponse.study import run_study
 from neoresponse.study_settings import StudySettings
@@ -32,14 +35,28 @@ def hashes(folder):
     return {name: sha256_of(folder / name) for name in RESULTS}
 
 
-@pytest.fixture(scope="session")
+def do_here(job, _sign, _num_threads=None, _has_gpus=False):
+    """A job without a process of its own, which would take seconds to start."""
+    do_job(json.loads(job))
+    return 0, ""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _jobs_are_done_here():
+    """These tests are of steps; jobs in processes of their own are tested beside this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "work", do_here)
+        yield
+
+
+@pytest.fixture(scope="module")
 def settings(tiny, phantom):
     evaluate = {"replicates": 200}
     content = {**tiny.model_dump(), "cohort": phantom / "cohort", "evaluate": evaluate}
     return StudySettings.model_validate(content)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def done(tmp_path_factory, settings):
     """A finished study, and how often a file was put in its place on the way."""
     folder = tmp_path_factory.mktemp("study") / "study"
@@ -52,8 +69,10 @@ def done(tmp_path_factory, settings):
 
 
 DIES = """
-import os, sys
+import json, os, sys
 from pathlib import Path
+from neoresponse.grid import pool
+from neoresponse.grid.child import do_job
 from neoresponse.settings_file import study_settings
 from neoresponse.study import run_study
 
@@ -67,7 +86,11 @@ def die(path, target):
     if left[0] < 0:
         os._exit(9)
 
-Path.replace = die
+def do_here(job, *_rest):
+    do_job(json.loads(job))
+    return 0, ""
+
+Path.replace, pool.work = die, do_here
 run_study(study_settings(sys.argv[1]), Path(sys.argv[2]))
 """
 

@@ -30,13 +30,26 @@ def main() -> int:
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        do = _train if job.pop("do") == "train" else _predict
-        do(**job)
+        do_job(job)
     except NeoresponseError as error:
         print(json.dumps({"error": f"{error}"}), flush=True)
         return error.exit_code
     print(json.dumps({"error": None}), flush=True)
     return 0
+
+
+def do_job(content: dict[str, Any]) -> None:
+    """Do what a job says.
+
+    Args:
+        content: of the job.
+
+    Raises:
+        NeoresponseError: it cannot be done, or was asked to stop.
+    """
+    rest = {key: value for key, value in content.items() if key != "do"}
+    do = _train if content["do"] == "train" else _predict
+    do(**rest)
 
 
 def _train(
