@@ -291,7 +291,8 @@ def test_every_write_may_fail_and_what_was_there_before_stays(store, assignments
             with pytest.raises(RunError, match=message):
                 train_run(store, assignments, settings, folder)
         assert not list(folder.rglob("*.part"))
-        train_run(store, assignments, settings, folder)
+        if not (folder / "run.json").exists():  # the last rename may be done, its sync not
+            train_run(store, assignments, settings, folder)
         assert hashes(folder) == expected
         shutil.rmtree(folder)
 
