@@ -1,8 +1,11 @@
 """What many tests need, built once: a small phantom, its store, its split, a trained run."""
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from neoresponse.config import RunSettings
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import Store, open_store, prepare_store
 from neoresponse.settings_file import run_settings
+from neoresponse.training import loop
 from neoresponse.training.run import train_run
 
 torch.set_num_threads(1)  # tiny tensors: threads cost more than they give
@@ -118,3 +122,22 @@ def changed_store() -> Callable[[Store, set[str], Path], Store]:
         return open_store(folder)
 
     return change
+
+
+@pytest.fixture
+def asked_in_validation() -> Callable[[], AbstractContextManager[None]]:
+    """A context inside which every validation asks this process to stop."""
+
+    @contextmanager
+    def asked() -> Iterator[None]:
+        validate = loop._validate
+
+        def ask(*args):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return validate(*args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "_validate", ask)
+            yield
+
+    return asked

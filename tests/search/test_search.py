@@ -309,18 +309,10 @@ def test_a_full_disk_stops_the_search_and_fails_no_trial(
 
 
 def test_a_signal_stops_the_search_and_it_goes_on(
-    searched, store, assignments, quick, tmp_path, monkeypatch
+    searched, store, assignments, quick, tmp_path, asked_in_validation
 ):
-    validate = loop._validate
-
-    def asked(*args):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return validate(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "_validate", asked)
-        with pytest.raises(Stopped):
-            run_search(Search(store, assignments, quick), tmp_path / "search")
+    with asked_in_validation(), pytest.raises(Stopped):
+        run_search(Search(store, assignments, quick), tmp_path / "search")
     run_search(Search(store, assignments, quick), tmp_path / "search")
     assert hashes(tmp_path / "search") == hashes(searched[0])
 

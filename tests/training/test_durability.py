@@ -111,18 +111,13 @@ def test_a_signal_saves_within_an_epoch_and_the_run_ends_with_the_same_bytes(
 
 
 def test_a_signal_in_validation_waits_for_the_end_of_the_epoch(
-    whole, store, assignments, quick, tmp_path, monkeypatch
+    whole, store, assignments, quick, tmp_path, asked_in_validation
 ):
-    validate = loop._validate
-
-    def asked(*args):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return validate(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "_validate", asked)
-        with pytest.raises(Stopped, match="SIGTERM in epoch 1 after 0 steps of it"):
-            train_run(store, assignments, quick, tmp_path / "run")
+    with (
+        asked_in_validation(),
+        pytest.raises(Stopped, match="SIGTERM in epoch 1 after 0 steps of it"),
+    ):
+        train_run(store, assignments, quick, tmp_path / "run")
     train_run(store, assignments, quick, tmp_path / "run")
     assert hashes(tmp_path / "run") == whole
 

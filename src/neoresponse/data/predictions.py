@@ -58,10 +58,6 @@ class PredictionsCard:
     threshold: float | None = None
     inputs: tuple[Modality, ...] = ()
 
-    def with_threshold(self, threshold: float) -> "PredictionsCard":
-        """The same with another cut."""
-        return replace(self, threshold=threshold)
-
 
 def floor_file(name: str) -> str:
     """File name, beside `predictions.csv`, of one of `FLOORS`."""

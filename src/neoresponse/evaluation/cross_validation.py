@@ -21,6 +21,8 @@ from neoresponse.stats.cross_validated import compare_cross_validated, cross_val
 from neoresponse.types import FloatArray, IntArray
 
 SCHEMA = "neoresponse.cross-validation/1"
+FOLDER, FILE_NAME = "cross-validation", "cross-validation.json"
+"""In a study folder, and in the folder `evaluation` there."""
 COLUMNS = ("patient_id", "repeat", "fold", "label", "probability")
 
 Content = dict[str, Any]

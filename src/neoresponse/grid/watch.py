@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from neoresponse.grid.job import Job
+from neoresponse.training.progress import METRICS
 
-METRICS = "metrics.csv"
 State = Literal["waiting", "training", "done", "failed"]
 
 

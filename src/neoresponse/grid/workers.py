@@ -12,7 +12,7 @@ import torch
 
 from neoresponse.config import RunSettings
 from neoresponse.study_settings import ComputeSettings
-from neoresponse.training.memory import estimate_memory, total_bytes
+from neoresponse.training.memory import at_once, estimate_memory, total_bytes
 
 PROCESS_BYTES = 2**29
 """What a process takes before its first tensor."""
@@ -63,7 +63,7 @@ def say_what_fits_beside(run: RunSettings, num: int) -> str:
     advice = "Set compute.workers lower"
     if total is not None:
         memory = estimate_memory(run, is_half=False)
-        tried = run.train.micro_batch or run.train.batch_size
+        tried = at_once(run)
         share = int(USABLE * total / num) - PROCESS_BYTES
         fit = min(memory.that_fit(share), max(1, tried // 2))
         if fit >= 1:
@@ -78,7 +78,6 @@ def _that_fit(runs: Sequence[RunSettings]) -> int:
         return 1
     distinct = {(run.model, run.prepare, run.train): run for run in runs}
     largest = max(
-        estimate_memory(run, is_half=False).needed(run.train.micro_batch or run.train.batch_size)
-        for run in distinct.values()
+        estimate_memory(run, is_half=False).needed(at_once(run)) for run in distinct.values()
     )
     return int(USABLE * total // (PROCESS_BYTES + largest))

@@ -16,7 +16,7 @@ from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
 from neoresponse.config import FLOORS, ModelSettings
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
-from neoresponse.evaluation.cross_validation import SCHEMA as CROSS_VALIDATION_SCHEMA
+from neoresponse.evaluation import cross_validation as folds
 from neoresponse.evaluation.metrics_file import FILE_NAME as METRICS_FILE
 from neoresponse.evaluation.metrics_file import read_metrics
 from neoresponse.settings_file import run_settings
@@ -25,7 +25,6 @@ from neoresponse.settings_file import run_settings
 RUN_SCHEMA = "neoresponse.run/1"
 EXPLAIN_SCHEMA = "neoresponse.explain/1"
 CURVES = "metrics.csv"
-CROSS_VALIDATION = Path("cross-validation") / "evaluation" / "cross-validation.json"
 NAMELESS = "unnamed cohort"
 
 Content = dict[str, Any]
@@ -140,7 +139,9 @@ def read_study(folder: Path) -> Study:
             run: run_settings(str(path)).model
             for run, path in _find(folder / "runs", "config.toml", named=named).items()
         },
-        cross_validation=_read(folder / CROSS_VALIDATION, CROSS_VALIDATION_SCHEMA),
+        cross_validation=_read(
+            folder / folds.FOLDER / "evaluation" / folds.FILE_NAME, folds.SCHEMA
+        ),
         elsewhere={
             path.parent.parent.name: read_metrics(path.parent)
             for path in sorted(folder.glob(f"external/*/evaluation/{METRICS_FILE}"))

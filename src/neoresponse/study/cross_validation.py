@@ -21,8 +21,10 @@ from neoresponse.data.predictions import (
     read_card,
     read_predictions,
 )
-from neoresponse.durable import make_folder, new_folder, sha256_of, write_json, write_text
+from neoresponse.durable import make_folder, sha256_of, write_json, write_text
+from neoresponse.evaluation.cross_validation import FILE_NAME as NUMBERS
 from neoresponse.evaluation.cross_validation import (
+    FOLDER,
     OutOfFold,
     Place,
     choose_inside,
@@ -30,11 +32,9 @@ from neoresponse.evaluation.cross_validation import (
     gather,
 )
 from neoresponse.stats import auc
-from neoresponse.study.place import Study, make_way
+from neoresponse.study.place import Study, fresh_folder
 from neoresponse.study.trainings import Trained, Training, train_all
 from neoresponse.study_settings import CHOSEN
-
-FOLDER, JSON_NAME = "cross-validation", "cross-validation.json"
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,7 @@ def _evaluate(
     folder = study.folder / FOLDER / "evaluation"
 
     def make() -> None:
-        make_way(folder, JSON_NAME)
-        with new_folder(folder, mark=JSON_NAME, force=True) as part:
+        with fresh_folder(folder, NUMBERS) as part:
             _write(study, parts, finished, part)
 
     inputs = {
@@ -185,7 +184,7 @@ def _write(
         cohort_name=card.cohort_name,
     )
     inner = study.settings.cross_validation.inner_folds
-    write_json(out / JSON_NAME, content | {"num_inner_folds": inner, "times_chosen": chosen})
+    write_json(out / NUMBERS, content | {"num_inner_folds": inner, "times_chosen": chosen})
     for name, one in found.items():
         write_text(out / f"{name}.csv", one.to_csv())
 

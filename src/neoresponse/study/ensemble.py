@@ -1,5 +1,6 @@
 """Runs with several seeds: the mean of their probabilities stands for the run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +27,14 @@ from neoresponse.study.trainings import PREDICTION_FILES, Trained, Training
 ENSEMBLE_FILES = (*PREDICTION_FILES, "config.toml", "split.csv", "split.json")
 
 
-def trainings_of(study: Study, name: str, split_hash: str) -> dict[int | None, Training]:
-    """The trainings of one run: one for each seed, or a single one with the study's own seed.
-
-    Returns:
-        Seed, None for the single one -> training.
-    """
+def trainings_of(study: Study, name: str, split_hash: str) -> list[Training]:
+    """The trainings of one run: one for each seed, or a single one with the study's own seed."""
     settings, split = study.settings, study.folder / "split"
     if not settings.seeds:
         run = study.folder / "runs" / name
-        return {None: Training(name, settings.run(name), run, split, split_hash)}
-    return {
-        seed: Training(
+        return [Training(name, settings.run(name), run, split, split_hash)]
+    return [
+        Training(
             f"{name} seed {seed}",
             settings.run(name, seed=seed),
             study.folder / "seeds" / f"{name}-seed-{seed}",
@@ -45,7 +42,7 @@ def trainings_of(study: Study, name: str, split_hash: str) -> dict[int | None, T
             split_hash,
         )
         for seed in settings.seeds
-    }
+    ]
 
 
 def average_seeds(study: Study, name: str, members: list[Trained]) -> str:
@@ -70,7 +67,7 @@ def _write(run: Path, settings: RunSettings, members: list[Path]) -> None:
     write_text(run / "config.toml", to_toml(settings))
     write_split(run, read_split(first), settings.train.augment, seed=settings.seed)
     card = read_card(first)
-    write_card(run, card.with_threshold(_threshold(averaged, settings)))
+    write_card(run, replace(card, threshold=_threshold(averaged, settings)))
     # Without an image nothing depends on the seed: the first one's floors are those of all.
     for name in (CHARACTERISTICS, *map(floor_file, FLOORS)):
         if (first / name).is_file():

@@ -5,6 +5,7 @@ are those of the study's own patients; nothing is fitted on the cohort.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from neoresponse.cohort.dictionary import find_cohort
@@ -21,17 +22,16 @@ from neoresponse.data.predictions import (
     write_card,
     write_predictions,
 )
-from neoresponse.durable import keep_apart, make_folder, new_folder, write_bytes
+from neoresponse.durable import keep_apart, make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.leaks import record_files
 from neoresponse.evaluation.metrics_file import write_metrics
 from neoresponse.grid.job import Job, predicting_job
-from neoresponse.grid.run import run_jobs
 from neoresponse.ledger import Step, fingerprint
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
-from neoresponse.study.place import Study, make_way
-from neoresponse.study.trainings import Trained, where
+from neoresponse.study.place import Study, fresh_folder, make_way
+from neoresponse.study.trainings import Trained, do_jobs
 from neoresponse.training.floor import floors_elsewhere
 
 FOLDER = "external"
@@ -70,8 +70,7 @@ def _prepare(study: Study, name: str, cohort: Path, folder: Path) -> str:
     def make() -> None:
         checked = check_cohort(cohort, track=study.track)
         raise_on_stop(checked)
-        make_way(folder / "check", "flow.json")
-        with new_folder(folder / "check", mark="flow.json", force=True) as part:
+        with fresh_folder(folder / "check", "flow.json") as part:
             write_check(part, checked)
         make_way(folder / "prepared", MANIFEST)
         prepare_store(checked, folder / "prepared", settings, force=True, track=study.track)
@@ -89,25 +88,29 @@ def _predict(
     jobs: list[Job] = []
     for run, trained in members.items():
         for one in trained:
-            name = f"predict {one.training.name} {folder.name}"
+            name = _name(one, folder)
             out = _predicted(folder, run, one)
             steps[name] = Step(name, [one.trained, store], out, _PREDICTED)
             if study.ledger.kept(steps[name]) is None:
                 make_way(out, FILE_NAME)
                 places = {"prepared": folder / "prepared", "run": one.training.run, "out": out}
                 jobs.append(predicting_job(name, one.training.settings, places))
-    place = where(study, [one.training for trained in members.values() for one in trained])
 
     def finished(job: Job) -> None:
         study.ledger.done(steps[job.name])
 
-    failed = run_jobs(jobs, place, finished=finished)
-    study.failures.update(failed)
+    trainings = [one.training for trained in members.values() for one in trained]
+    do_jobs(study, jobs, trainings, finished=finished)
     return {
         run: _put_together(study, run, trained, folder)
         for run, trained in members.items()
-        if not any(f"predict {one.training.name} {folder.name}" in failed for one in trained)
+        if not any(_name(one, folder) in study.failures for one in trained)
     }
+
+
+def _name(one: Trained, folder: Path) -> str:
+    """What predicting a cohort with one training is called."""
+    return f"predict {one.training.name} {folder.name}"
 
 
 def _predicted(folder: Path, run: str, one: Trained) -> Path:
@@ -125,8 +128,7 @@ def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) 
         averaged = average_predictions([read_predictions(one / FILE_NAME) for one in sources])
         own = study.folder / "runs" / run
         threshold = read_card(own).threshold
-        card = read_card(sources[0])
-        write_card(out, card if threshold is None else card.with_threshold(threshold))
+        write_card(out, replace(read_card(sources[0]), threshold=threshold))
         write_bytes(out / CHARACTERISTICS, (sources[0] / CHARACTERISTICS).read_bytes())
         write_bytes(out / "config.toml", (own / "config.toml").read_bytes())
         places = open_store(study.prepared), open_store(folder / "prepared")
@@ -149,8 +151,7 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, stores: 
 
     def make() -> None:
         record_files(folder, sources)
-        make_way(out, "metrics.json")
-        with new_folder(out, mark="metrics.json", force=True) as part:
+        with fresh_folder(out, "metrics.json") as part:
             write_metrics(part, evaluate_files(sources, study.settings.evaluate))
         make_way(folder / "report", PAGE)
         write_report(folder, folder / "report", force=True)

@@ -1,12 +1,15 @@
 """A study and its folder: what every step needs."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from neoresponse.cohort.split import Assignment, read_split
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop
+from neoresponse.durable import new_folder
 from neoresponse.errors import RunError
 from neoresponse.grid.watch import Watch, unwatched
 from neoresponse.ledger import Ledger
@@ -63,6 +66,14 @@ def make_study_folder(folder: Path) -> None:
         raise RunError(
             f"{folder}: expected to make this folder, got {error.strerror}. Name another folder."
         ) from error
+
+
+@contextmanager
+def fresh_folder(folder: Path, mark: str) -> Iterator[Path]:
+    """`new_folder` in place of what a step left at an earlier time, whole or not."""
+    make_way(folder, mark)
+    with new_folder(folder, mark=mark, force=True) as part:
+        yield part
 
 
 def make_way(folder: Path, mark: str) -> None:

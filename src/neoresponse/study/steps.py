@@ -10,7 +10,7 @@ from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import read_split, split_patients, write_split
 from neoresponse.cohort.validate import write_check
 from neoresponse.data.predictions import FILE_NAME
-from neoresponse.durable import new_folder, sha256_of
+from neoresponse.durable import sha256_of
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.leaks import record_files
 from neoresponse.evaluation.limit import ORACLE
@@ -20,7 +20,7 @@ from neoresponse.explain.patients import choose_patients, explain_patients
 from neoresponse.ledger import fingerprint
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
-from neoresponse.study.place import Study, make_way
+from neoresponse.study.place import Study, fresh_folder, make_way
 from neoresponse.study.trainings import Trained
 from neoresponse.training.outputs import open_run
 
@@ -35,8 +35,7 @@ def check(study: Study, cohort: str) -> str:
     folder = study.folder / "check"
 
     def make() -> None:
-        make_way(folder, "flow.json")
-        with new_folder(folder, mark="flow.json", force=True) as part:
+        with fresh_folder(folder, "flow.json") as part:
             write_check(part, study.checked)
 
     return study.ledger.step("check", cohort, folder, make)
@@ -48,8 +47,7 @@ def split(study: Study, checked: str) -> str:
 
     def make() -> None:
         assignments = split_patients(study.checked.patients, settings.split, seed=settings.seed)
-        make_way(folder, "split.json")
-        with new_folder(folder, mark="split.json", force=True) as part:
+        with fresh_folder(folder, "split.json") as part:
             write_split(part, assignments, settings.train.augment, seed=settings.seed)
 
     inputs = {
@@ -93,9 +91,8 @@ def evaluate(
 
     def make() -> None:
         record_files(study.folder, sources)
-        make_way(folder, "metrics.json")
         content = evaluate_files(sources, study.settings.evaluate, truth=truth)
-        with new_folder(folder, mark="metrics.json", force=True) as part:
+        with fresh_folder(folder, "metrics.json") as part:
             write_metrics(part, content | {"seeds": spread_over_seeds(files)})
 
     has_oracle = truth is not None and (truth / ORACLE).is_file()
@@ -116,9 +113,8 @@ def explain(study: Study, name: str, trained: Trained, prepared: str) -> str:
     def make() -> None:
         chosen = choose_patients(read_split(run), num_patients=settings.num_patients)
         tracked = study.track(chosen, name="explain")
-        make_way(folder, "explain.json")
         store = open_store(study.prepared)
-        with new_folder(folder, mark="explain.json", force=True) as part:
+        with fresh_folder(folder, "explain.json") as part:
             explain_patients(open_run(run), store, tracked, part, stage=settings.stage)
 
     inputs = [trained.trained, prepared, settings.model_dump(mode="json")]

@@ -1,6 +1,6 @@
 """Runs -> run folders with predictions: those that are due are trained side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +69,7 @@ def train_all(study: Study, trainings: Sequence[Training], prepared: str) -> dic
         Name -> what is finished; a run that failed is absent.
     """
     done: dict[str, Trained] = {}
-    due: dict[str, Training] = {}
-    jobs: list[Job] = []
+    due: dict[str, tuple[Training, str | None]] = {}
     for one in trainings:
         trained = study.ledger.kept(_train_step(one, prepared))
         predicted = None
@@ -78,30 +77,42 @@ def train_all(study: Study, trainings: Sequence[Training], prepared: str) -> dic
             predicted = study.ledger.kept(_predict_step(one, trained, prepared))
         if trained is not None and predicted is not None:
             done[one.name] = Trained(one, trained, predicted)
-            continue
-        due[one.name] = one
-        jobs.append(_job(study, one, is_trained=trained is not None))
+        else:
+            due[one.name] = one, trained
 
     def finished(job: Job) -> None:
-        one = due[job.name]
-        step = _train_step(one, prepared)
-        trained = study.ledger.kept(step) if job.content["is_trained"] else None
-        trained = trained or study.ledger.done(step)
+        one, trained = due[job.name]
+        trained = trained or study.ledger.done(_train_step(one, prepared))
         predicted = study.ledger.done(_predict_step(one, trained, prepared))
         done[one.name] = Trained(one, trained, predicted)
 
-    if jobs:
-        study.failures.update(run_jobs(jobs, where(study, trainings), finished=finished))
+    jobs = [_job(study, one, is_trained=trained is not None) for one, trained in due.values()]
+    do_jobs(study, jobs, trainings, finished=finished)
     return {one.name: done[one.name] for one in trainings if one.name in done}
 
 
-def where(study: Study, trainings: Sequence[Training]) -> Place:
-    """Where trainings run, and who watches."""
-    compute = study.settings.compute
-    workers = None
+def do_jobs(
+    study: Study,
+    jobs: Sequence[Job],
+    trainings: Sequence[Training],
+    *,
+    finished: Callable[[Job], None],
+) -> None:
+    """Do what is due side by side.
+
+    Args:
+        study: takes in the failures.
+        jobs: what is due.
+        trainings: all that the machine is shared out for, due or not.
+        finished: called for each job that ended well.
+    """
+    if not jobs:
+        return
+    compute, workers = study.settings.compute, None
     if compute.scheduler is None:
         workers = choose_workers(compute, [one.settings for one in trainings])
-    return Place(study.folder, workers, compute.scheduler, study.watch)
+    place = Place(study.folder, workers, compute.scheduler, study.watch)
+    study.failures.update(run_jobs(jobs, place, finished=finished))
 
 
 def _job(study: Study, one: Training, *, is_trained: bool) -> Job:

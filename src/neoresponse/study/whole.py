@@ -115,12 +115,12 @@ def _run_steps(study: Study) -> Path | None:
 def _train(study: Study, split: str, prepared: str) -> dict[str, list[Trained]]:
     """Train every run with every seed; run -> its trainings, of those runs that are whole."""
     wanted = {name: trainings_of(study, name, split) for name in study.settings.runs}
-    every = [one for found in wanted.values() for one in found.values()]
+    every = [one for found in wanted.values() for one in found]
     done = train_all(study, every, prepared)
     return {
-        name: [done[one.name] for one in found.values()]
+        name: [done[one.name] for one in found]
         for name, found in wanted.items()
-        if all(one.name in done for one in found.values())
+        if all(one.name in done for one in found)
     }
 
 

@@ -59,7 +59,7 @@ def check_memory(fitted: Fitted, settings: RunSettings) -> None:
         return
     free = free // current_team().local_size if device.type == "cpu" else free
     memory = estimate_memory(settings, is_half=fitted.precision == "bfloat16")
-    num = _at_once(settings)
+    num = at_once(settings)
     if memory.needed(num) > free:
         raise RunError(_say(settings, num, fit=memory.that_fit(free), memory=memory, free=free))
 
@@ -130,12 +130,12 @@ def say_what_fits(fitted: Fitted, settings: RunSettings) -> Iterator[None]:
         if not is_out and _CPU_MESSAGE not in str(error):
             raise
         memory = estimate_memory(settings, is_half=fitted.precision == "bfloat16")
-        num = _at_once(settings)
+        num = at_once(settings)
         fit = num // 2 if free is None else min(num // 2, memory.that_fit(free))
         raise RunError(_say(settings, num, fit=fit, memory=memory, free=free)) from error
 
 
-def _at_once(settings: RunSettings) -> int:
+def at_once(settings: RunSettings) -> int:
     """Samples that one process has in memory at once."""
     share = current_team().largest_share(settings.train.batch_size)
     return min(settings.train.micro_batch or share, share)
