@@ -1,7 +1,8 @@
 """Times training on one CUDA GPU: the whole recipe at 512 px, SE-CrossT and the five baselines.
 
-    python benchmarks/gpu_training.py [--networks crossformer,resnet50] [--batch-size 64]
-        [--steps 30] [--compile] [--whole] [--dry-run]
+    python benchmarks/gpu_training.py [--networks crossformer,crossformer:S,resnet50]
+        [--batch-size 64] [--steps 30] [--set section.key=value] [--attention plain]
+        [--any-order] [--whole] [--dry-run]
 
 It trains through the software's own loop, on made-up pixels that lie on the GPU as a prepared store
 does. Between two waits for the GPU it times the steps of an epoch, and apart from them its end: the
@@ -32,9 +33,11 @@ from made_up_training import INPUTS, NUM_VALIDATION, start
 from step_profile import profile_steps
 from torch.utils.flop_counter import FlopCounterMode
 
-from neoresponse.config import RunSettings
+from neoresponse.config import RunSettings, merge
+from neoresponse.models import attention
 from neoresponse.models.attention import fused_attention, plain_attention
 from neoresponse.models.build import build_model
+from neoresponse.settings_file import load_section
 from neoresponse.training import loop
 from neoresponse.training.arrange import choose_algorithms, choose_precision
 from neoresponse.training.predict import patient_probability
@@ -42,6 +45,7 @@ from neoresponse.training.predict import patient_probability
 T = TypeVar("T")
 NETWORKS = (
     "crossformer",
+    "crossformer:S",
     "vgg16",
     "resnet50",
     "densenet121",
@@ -98,7 +102,9 @@ def main() -> int:
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--compile", action="store_true", help="train.compile = true")
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="a.b=c")
+    parser.add_argument("--attention", choices=["fused", "plain"], default="fused")
+    parser.add_argument("--any-order", action="store_true", help="sums need not repeat themselves")
     parser.add_argument("--whole", action="store_true", help="train all 60 epochs, measured")
     parser.add_argument("--dry-run", action="store_true", help="tiny, on the processor: a test")
     chosen = parser.parse_args()
@@ -107,10 +113,14 @@ def main() -> int:
         return 2
     device = torch.device("cpu" if chosen.dry_run else "cuda")
     choose_algorithms(device)
+    torch.use_deterministic_algorithms(not chosen.any_order, warn_only=True)
+    if chosen.attention == "plain":
+        attention.fused_attention = attention.plain_attention
     peak = matmul_peak(device, side=256 if chosen.dry_run else 8192)
     name = "dry run on the processor" if chosen.dry_run else torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}; bf16 matmul peak {peak:.1f} TFLOP/s, measured")
-    print(f"trained in {choose_precision('auto', device)}\n")
+    named = [*chosen.changes, f"{chosen.attention} attention", *["any order"] * chosen.any_order]
+    print(f"trained in {choose_precision('auto', device)}; {', '.join(named)}\n")
     print_attention(device, num_groups=4 if chosen.dry_run else 64 * 256)
     for network in ("crossformer",) if chosen.dry_run else chosen.networks.split(","):
         settings = recipe(network, chosen)
@@ -126,17 +136,23 @@ def recipe(network: str, chosen: argparse.Namespace) -> RunSettings:
     """The published recipe, or a toy of it; in bf16 where the GPU has it, as by default."""
     train = {
         "batch_size": chosen.batch_size,
-        "compile": chosen.compile,
         "epochs": EPOCHS if chosen.whole else 3,
         "keep_from_epoch": 40 if chosen.whole else 0,
     }
     if not chosen.dry_run:
-        model: dict[str, Any] = {"backbone": network}
-        return RunSettings.model_validate({"model": model, "train": train})
-    model = {"embed_dim": 16, "depths": [1] * 4, "num_heads": [1] * 4, "group_size": 4}
+        content = {"model": model_settings(network), "train": train}
+        return RunSettings.model_validate(merge(content, load_section(None, chosen.changes)))
+    model: dict[str, Any] = {"embed_dim": 16, "depths": [1] * 4, "num_heads": [1] * 4}
+    model["group_size"] = 4
     toy = {"image_px": 32, "region_px": 96}
     small = {**train, "batch_size": 2, "epochs": 3, "keep_from_epoch": 0}
     return RunSettings.model_validate({"model": model, "train": small, "prepare": toy})
+
+
+def model_settings(network: str) -> dict[str, Any]:
+    """`backbone`, or `crossformer:SIZE`, as settings."""
+    backbone, _, size = network.partition(":")
+    return {"backbone": backbone, **({"size": size} if size else {})}
 
 
 def matmul_peak(device: torch.device, *, side: int) -> float:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 import weakref
 from pathlib import Path
@@ -94,6 +95,15 @@ def test_gpu_script_runs_dry(script, monkeypatch, capsys):
         "60 ep",
     ):
         assert words in printed
+
+
+@pytest.mark.slow
+def test_the_whole_gpu_check_runs_dry(tmp_path):
+    script = [sys.executable, str(FOLDER / "gpu_check.py"), str(tmp_path), "--dry-run"]
+    done = subprocess.run([*script, "--parts", "agreement,repeats"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "crossformer | 0.0e+00 | 0.0e+00" in done.stdout
+    assert "repeated True, resumed True" in done.stdout
 
 
 def test_gpu_script_makes_the_published_number_of_samples(script):
