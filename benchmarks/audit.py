@@ -19,7 +19,7 @@ import detectable
 import numpy as np
 from scipy import stats
 
-from neoresponse.evaluation.audit import EXAMPLE, audit, read_tables, tables_of_json
+from neoresponse.audit import EXAMPLE, audit, read_tables, tables_of_json
 
 Content = dict[str, Any]
 Z = stats.norm.ppf(0.975)

@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 
-from neoresponse.evaluation.cohort_tables import added_value, leave_pair_out, mean_of_pairs
-from neoresponse.evaluation.cohort_tables.difference import standardized_level_difference
+from neoresponse.describe import added_value, leave_pair_out, mean_of_pairs
+from neoresponse.describe.difference import standardized_level_difference
 from neoresponse.stats import Bootstrap, auc, fit_logistic, logistic_probability
 
 NUM_NEW = 20_000

@@ -27,8 +27,8 @@ import torch
 from made_up_training import made_up_of, take_epoch
 from safetensors.torch import load_file, save_file
 
-from neoresponse.config import RunSettings
 from neoresponse.models.build import build_model
+from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import choose_algorithms, keep_memory
 from neoresponse.training.state import Training, begin
 from neoresponse.training.team import Team, open_team

@@ -30,9 +30,9 @@ from gpu_training import NETWORKS, model_settings
 from made_up_training import INPUTS, start
 from torch import Tensor
 
-from neoresponse.config import RunSettings, Section
 from neoresponse.data.forward import Precision, autocast
 from neoresponse.models.build import build_model
+from neoresponse.settings import RunSettings, Section
 from neoresponse.training import loop
 from neoresponse.training.arrange import choose_algorithms
 

@@ -33,11 +33,11 @@ from made_up_training import INPUTS, NUM_VALIDATION, start
 from step_profile import profile_steps
 from torch.utils.flop_counter import FlopCounterMode
 
-from neoresponse.config import RunSettings, merge
 from neoresponse.models import attention
 from neoresponse.models.attention import fused_attention, plain_attention
 from neoresponse.models.build import build_model
-from neoresponse.settings_file import load_section
+from neoresponse.settings import RunSettings, merge
+from neoresponse.settings.toml import load_section
 from neoresponse.training import loop
 from neoresponse.training.arrange import choose_algorithms, choose_precision
 from neoresponse.training.predict import patient_probability

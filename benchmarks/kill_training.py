@@ -43,10 +43,10 @@ import numpy as np
 import torch
 
 from neoresponse.cohort.split import Assignment
-from neoresponse.config import RunSettings
 from neoresponse.models import checkpoint
 from neoresponse.preprocess import store as store_module
 from neoresponse.preprocess.store import Store, open_store
+from neoresponse.settings import RunSettings
 from neoresponse.training import loop
 from neoresponse.training.arrange import uncompiled
 from neoresponse.training.memory import estimate_memory

@@ -24,11 +24,11 @@ import leaks_planted as planted
 import numpy as np
 from scipy.fft import rfft2
 
-from neoresponse.config import PhantomSettings
-from neoresponse.evaluation.leaks import Sources, find_leaks, gather, near
-from neoresponse.evaluation.leaks.outcome import outcome_columns
-from neoresponse.evaluation.leaks.patients import Entry, same_people
+from neoresponse.leaks import Sources, find_leaks, gather, near
+from neoresponse.leaks.outcome import outcome_columns
+from neoresponse.leaks.patients import Entry, same_people
 from neoresponse.phantom.writer import write_phantom
+from neoresponse.settings import PhantomSettings
 
 PARTS = ("clean", "tables", "planted", "runs", "loop")
 EXACT, NEAR, FALSE_PER_500 = 1.0, 0.98, 1.0

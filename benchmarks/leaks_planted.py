@@ -13,18 +13,18 @@ from PIL import Image
 
 from neoresponse.cohort.split import read_split, split_patients
 from neoresponse.cohort.validate import check_cohort
-from neoresponse.data.predictions import Prediction
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.durable import sha256_of, write_json
-from neoresponse.evaluation.leaks import Leak, Sources, find_leaks, record_opening
-from neoresponse.evaluation.leaks.openings import FILE_NAME, opened_again
-from neoresponse.evaluation.leaks.outcome import outcome_columns, outcome_files
-from neoresponse.evaluation.leaks.patients import Entry
-from neoresponse.evaluation.leaks.pictures import _frame, _region
-from neoresponse.evaluation.leaks.runs import run_leaks
+from neoresponse.leaks import Leak, Sources, find_leaks, record_opening
+from neoresponse.leaks.openings import FILE_NAME, opened_again
+from neoresponse.leaks.outcome import outcome_columns, outcome_files
+from neoresponse.leaks.patients import Entry
+from neoresponse.leaks.pictures import _frame, _region
+from neoresponse.leaks.runs import run_leaks
 from neoresponse.phantom import tumour
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import Store, prepare_store
-from neoresponse.settings_file import run_settings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training.fit import fit_preprocessing, patients_of
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.refit import fitted_on

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from neoresponse.config import RunSettings
 from neoresponse.data.augment import Samples, draw_samples
 from neoresponse.data.dataset import Dataset, Standardisation
 from neoresponse.models.build import build_model
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.preprocess.clinical import ClinicalEncoder
 from neoresponse.preprocess.store import Store
+from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import choose_precision
 from neoresponse.training.fit import Fitted
 from neoresponse.training.loop import drawn_from, take_steps

@@ -28,11 +28,11 @@ from plain_crossformer import plain_forward
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from neoresponse.config import ModelSettings, TrainSettings
 from neoresponse.models.build import build_model
 from neoresponse.models.crossformer import NAMED_SIZES, CrossFormer, CrossFormerSizes
 from neoresponse.models.linear import has_bfloat16
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import ModelSettings, TrainSettings
 from neoresponse.training.arrange import keep_memory
 from neoresponse.training.optim import make_optimiser
 

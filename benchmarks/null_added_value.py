@@ -17,9 +17,9 @@ from collections import defaultdict
 import numpy as np
 from scipy.special import expit, ndtri
 
-from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.contracts.groups import Group
 from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
-from neoresponse.evaluation.groups import Group
+from neoresponse.settings import CLINICAL_FLOOR, EvaluateSettings
 
 AUC, PREVALENCE, NUM_TEST = 0.8, 0.26, 156
 SETTINGS = EvaluateSettings(replicates=500)

@@ -7,9 +7,9 @@ from made_up_training import take_epoch
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from neoresponse.config import RunSettings
 from neoresponse.data.dataset import Dataset
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import arrange
 from neoresponse.training.fit import Fitted
 from neoresponse.training.state import begin

@@ -20,9 +20,9 @@ from pathlib import Path
 from neoresponse.durable import sha256_of
 from neoresponse.grid.watch import JobState
 from neoresponse.phantom.writer import write_phantom
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import StudySettings
+from neoresponse.settings.toml import run_settings
 from neoresponse.study import run_study
-from neoresponse.study_settings import StudySettings
 
 
 def main() -> int:

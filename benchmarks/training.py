@@ -27,10 +27,10 @@ from unittest import mock
 import torch
 from made_up_training import made_up_of, take_epoch
 
-from neoresponse.config import RunSettings
 from neoresponse.data.dataset import Dataset
 from neoresponse.models.build import build_model
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import RunSettings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training import loop
 from neoresponse.training.arrange import arrange, choose_algorithms, keep_memory
 from neoresponse.training.fit import Fitted

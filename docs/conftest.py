@@ -9,9 +9,8 @@ def _check_toml(example):
     import tomllib
 
     from neoresponse.cohort.dictionary import CohortFile
-    from neoresponse.config import RunSettings, merge
-    from neoresponse.settings_file import load_section
-    from neoresponse.study_settings import StudySettings
+    from neoresponse.settings import RunSettings, StudySettings, merge
+    from neoresponse.settings.toml import load_section
 
     content = tomllib.loads(example.parsed)
     if "schema" in content:

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 
 from neoresponse.cli import main as command_line
-from neoresponse.config import RunSettings, Settings
-from neoresponse.study_settings import (
+from neoresponse.settings import (
     ComputeSettings,
     CrossValidationSettings,
+    RunSettings,
+    Settings,
     StudySettings,
 )
 

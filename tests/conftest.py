@@ -14,10 +14,10 @@ import torch
 
 from neoresponse.cohort.split import Assignment, split_patients
 from neoresponse.cohort.validate import CheckedCohort, check_cohort
-from neoresponse.config import RunSettings
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import Store, open_store, prepare_store
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import RunSettings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training import loop
 from neoresponse.training.run import train_run
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from neoresponse.config import RunSettings
 from neoresponse.imaging.raster import read_grey
 from neoresponse.models.crossformer import CrossFormer, CrossFormerSizes
+from neoresponse.settings import RunSettings
 from neoresponse.stats import auc
 from neoresponse.training.team import ALONE
 

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from neoresponse.config import FLOORS
+from neoresponse.contracts.metrics import read_metrics
 from neoresponse.durable import read_json, sha256_of
-from neoresponse.evaluation.metrics_file import read_metrics
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import FLOORS
+from neoresponse.settings.toml import to_toml
 
 RESULTS = (
     "runs/se_crosst/model/weights.safetensors",

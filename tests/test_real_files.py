@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from neoresponse.cli import main
-from neoresponse.data.predictions import read_predictions
+from neoresponse.contracts.predictions import read_predictions
 from neoresponse.durable import read_json
 from neoresponse.preprocess.store import open_store
 from neoresponse.types import Modality
@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "real_public_
 @pytest.fixture(scope="module")
 def real(shared, run, tiny, tmp_path_factory):
     """The work folder after all four verbs, and what they printed."""
-    from neoresponse.settings_file import to_toml
+    from neoresponse.settings.toml import to_toml
 
     work = tmp_path_factory.mktemp("real")
     spec = importlib.util.spec_from_file_location("real_public_files", SCRIPT)

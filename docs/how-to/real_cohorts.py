@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 
-from neoresponse.evaluation.cohort_tables import (
+from neoresponse.describe import (
     CohortTable,
     Columns,
     Plan,
@@ -31,7 +31,7 @@ from neoresponse.evaluation.cohort_tables import (
     number,
     table_of_file,
 )
-from neoresponse.evaluation.cohort_tables.grid import interval_text, p_text
+from neoresponse.describe.grid import interval_text, p_text
 from neoresponse.stats import (
     adjust_p_values,
     delong_interval,

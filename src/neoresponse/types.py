@@ -1,6 +1,6 @@
 """The values that travel between the parts; frozen, with their units in their names."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -216,6 +216,10 @@ class Estimate:
     note: str = ""
 
 
+Say = Callable[[str], None]
+"""Gets one line per step."""
+
+
 class Track(Protocol):
     """Shows how far a loop has come; the command line passes a progress bar."""
 
@@ -227,3 +231,7 @@ class Track(Protocol):
 def untracked(items: Iterable[T], *, name: str, total: int | None = None) -> Iterator[T]:
     """Track nothing: the default where nobody watches."""
     yield from items
+
+
+def silent(_line: str) -> None:
+    """Say nothing: the default where nobody listens."""

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from neoresponse.cohort import count_parts, count_samples, read_split, split_patients, write_split
 from neoresponse.cohort.split import largest_remainder
-from neoresponse.config import AugmentSettings, SplitSettings
 from neoresponse.errors import CohortError, ConfigError, RunError
+from neoresponse.settings import AugmentSettings, SplitSettings
 from neoresponse.types import Patient
 
 GUO = SplitSettings(sizes=(391, 49, 51))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from neoresponse.config import AugmentSettings
 from neoresponse.data.augment import draw_samples
 from neoresponse.data.dataset import Dataset, Standardisation
 from neoresponse.preprocess.store import Store
+from neoresponse.settings import AugmentSettings
 
 INPUTS, PATCHES = ("biopsy", "us_0"), 4
 

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neoresponse.config import AugmentSettings
 from neoresponse.data.augment import apply_changes, draw_samples
+from neoresponse.settings import AugmentSettings
 
 PAPER = AugmentSettings()
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from neoresponse.config import AugmentSettings, VarySettings
 from neoresponse.data.augment import apply_changes, draw_samples
 from neoresponse.data.intensity import STAINS, add_speckle, change_gain, change_stain
 from neoresponse.data.variation import draw_variation, placement
+from neoresponse.settings import AugmentSettings, VarySettings
 
 ALL = VarySettings(
     flips=True, max_rotation_deg=15, max_scaling=0.2, stain=0.1, gain=0.3, speckle=0.25

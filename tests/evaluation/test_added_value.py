@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.contracts.groups import Group
 from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
-from neoresponse.evaluation.groups import Group
+from neoresponse.settings import CLINICAL_FLOOR, EvaluateSettings
 from neoresponse.stats import adjust_p_values, nested_models_test, net_benefit, paired_delong
 
 SETTINGS = EvaluateSettings(replicates=200, decision_thresholds=(0.3,))

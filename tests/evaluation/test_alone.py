@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from neoresponse.cli import main
-from neoresponse.config import EvaluateSettings
+from neoresponse.cohort.label_table import Table
 from neoresponse.errors import ConfigError
 from neoresponse.evaluation.alone import evaluate_table
 from neoresponse.evaluation.in_words import evaluation_as_text
-from neoresponse.evaluation.table import Table
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     auc_interval,
     average_precision,

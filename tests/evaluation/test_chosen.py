@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from neoresponse.config import EvaluateSettings
+from neoresponse.contracts.groups import Group
 from neoresponse.data.cut import BEYOND_ONE, cut_rule, rule_in_words
 from neoresponse.evaluation.chosen import choose_threshold, fit_recalibrations, recalibrated
-from neoresponse.evaluation.groups import Group
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     brier_score,
     calibration_line,

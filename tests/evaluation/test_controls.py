@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from neoresponse.cli import main
-from neoresponse.data.predictions import Prediction, write_predictions
+from neoresponse.contracts.predictions import Prediction, write_predictions
 from neoresponse.durable import write_json
 from neoresponse.errors import RunError
 from neoresponse.evaluation import controls as judge

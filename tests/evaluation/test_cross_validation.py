@@ -4,7 +4,7 @@ import io
 import numpy as np
 import pytest
 
-from neoresponse.data.predictions import Prediction
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
 from neoresponse.evaluation.cross_validation import (
     choose_inside,

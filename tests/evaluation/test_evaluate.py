@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from neoresponse.config import CLINICAL_FLOOR, EvaluateSettings
-from neoresponse.data.predictions import Prediction
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
 from neoresponse.evaluation import evaluate, read_metrics, write_metrics
+from neoresponse.settings import CLINICAL_FLOOR, EvaluateSettings
 from neoresponse.stats.discrimination import auc
 from neoresponse.stats.threshold import youden_threshold
 

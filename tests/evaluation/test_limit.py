@@ -5,8 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from neoresponse.config import EvaluateSettings
-from neoresponse.data.predictions import (
+from neoresponse.contracts.predictions import (
     Prediction,
     PredictionsCard,
     read_card,
@@ -16,6 +15,7 @@ from neoresponse.data.predictions import (
 from neoresponse.errors import RunError
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.limit import limits, read_oracle
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import auc, paired_delong
 from neoresponse.types import Modality
 

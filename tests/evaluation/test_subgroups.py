@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from neoresponse.config import EvaluateSettings
-from neoresponse.data.characteristics import read_characteristics, write_characteristics
+from neoresponse.contracts.characteristics import read_characteristics, write_characteristics
+from neoresponse.contracts.groups import Group
 from neoresponse.errors import RunError
-from neoresponse.evaluation.groups import Group
 from neoresponse.evaluation.subgroups import subgroups
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import adjust_p_values, auc_interval, heterogeneity_test
 
 SETTINGS = EvaluateSettings()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from neoresponse.contracts.predictions import read_predictions
 from neoresponse.data.batch import Batch
-from neoresponse.data.predictions import read_predictions
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
 from neoresponse.explain import controls

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from neoresponse.config import ModelSettings
 from neoresponse.data.batch import Batch
 from neoresponse.explain.gradcam import grad_cam
 from neoresponse.models.backbone import Backbone
@@ -10,6 +9,7 @@ from neoresponse.models.fusion import ConcatFusion
 from neoresponse.models.neck import Neck
 from neoresponse.models.pathway import SeparatePathway, Trunk
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import ModelSettings
 
 SIDE = 32
 

@@ -5,7 +5,7 @@ import torch
 
 from neoresponse.grid import workers
 from neoresponse.grid.workers import Workers, choose_workers, say_what_fits_beside
-from neoresponse.study_settings import ComputeSettings
+from neoresponse.settings import ComputeSettings
 from neoresponse.training.memory import estimate_memory
 
 AUTO = ComputeSettings()

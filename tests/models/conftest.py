@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from neoresponse.config import ModelSettings
 from neoresponse.models.build import build_model
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import ModelSettings
 
 SIDE = 32
 TINY: dict[str, Any] = {  # maps of 8, 4, 2 and 1 tokens a side: padding, and both distances

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from neoresponse.config import ModelSettings
 from neoresponse.data.batch import Batch
 from neoresponse.explain.gradcam import grad_cam
 from neoresponse.models.build import build_backbone, build_model
+from neoresponse.settings import ModelSettings
 
 SIDE = 64
 SMALLER = {"densenet121": 32}  # large for a quick test

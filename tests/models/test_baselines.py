@@ -6,12 +6,12 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from neoresponse.config import ModelSettings
 from neoresponse.errors import ConfigError, MissingExtraError
 from neoresponse.models import baselines
 from neoresponse.models.baselines import timm_backbone
 from neoresponse.models.build import build_backbone, build_model
 from neoresponse.models.torchvision_cure import import_torchvision
+from neoresponse.settings import ModelSettings
 
 SMALL_NET = "test_resnet"  # timm's own test networks: real, but tiny
 SMALL_VIT = "test_vit"

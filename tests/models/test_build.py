@@ -2,9 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from neoresponse.config import ModelSettings
 from neoresponse.errors import ConfigError
 from neoresponse.models.build import build_backbone, build_model, image_inputs
+from neoresponse.settings import ModelSettings
 
 SMALL = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4), "group_size": 4}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neoresponse.models.build import build_model, image_inputs
-from neoresponse.settings_file import named_config, run_settings, study_settings
+from neoresponse.settings.toml import named_config, run_settings, study_settings
 
 TINY = ("model.embed_dim=16", "model.depths=[1,1,1,1]", "model.num_heads=[1,1,2,2]")
 ABLATIONS = {

@@ -7,13 +7,13 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load, save
 
-from neoresponse.config import ModelSettings, RunSettings
 from neoresponse.data.batch import Batch
 from neoresponse.explain.gradcam import grad_cam
 from neoresponse.models.build import build_backbone, build_model
 from neoresponse.models.crossformer import NAMED_SIZES
 from neoresponse.models.se import JointExcite, PerScaleExcite, SqueezeExcite
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import ModelSettings, RunSettings
+from neoresponse.settings.toml import run_settings
 
 OPTIONS = {
     "per scale": {"se_place": "per_scale"},

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from neoresponse.config import ModelSettings
 from neoresponse.models import attention
 from neoresponse.models.build import build_model
+from neoresponse.settings import ModelSettings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "network.md"
 BATCH = 3

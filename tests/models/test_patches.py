@@ -7,12 +7,12 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load, save
 
-from neoresponse.config import ModelSettings
 from neoresponse.data.batch import Batch
 from neoresponse.data.forward import batch_logits, batch_probability
 from neoresponse.errors import ConfigError
 from neoresponse.explain.gradcam import grad_cam
 from neoresponse.models.patches import AttentionPooling
+from neoresponse.settings import ModelSettings
 
 POOLED = {"patch_pooling": "attention"}
 

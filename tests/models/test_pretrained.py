@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from neoresponse.config import ModelSettings
 from neoresponse.errors import ConfigError, MissingExtraError
 from neoresponse.models import pretrained
 from neoresponse.models.build import build_backbone, build_model, weights_file
 from neoresponse.models.torchvision_cure import import_torchvision
+from neoresponse.settings import ModelSettings
 
 SMALL_NET = "test_resnet"
 CROSSFORMER = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 1, 1)}

@@ -9,9 +9,9 @@ import openpyxl
 import pytest
 
 from neoresponse.cohort.dictionary import CLINICAL, KNOWN_COLUMNS, Levels, load_cohort_file
-from neoresponse.config import PhantomSettings
 from neoresponse.phantom import table
 from neoresponse.phantom.tumour import PRESETS, draw_patient
+from neoresponse.settings import PhantomSettings
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ from roifile import ImagejRoi
 from shapely import Polygon, contains_xy
 
 from neoresponse.cohort.dictionary import CLINICAL, CohortFile, Levels, load_cohort_file
-from neoresponse.config import PhantomSettings
 from neoresponse.errors import RunError
 from neoresponse.phantom import write_phantom
 from neoresponse.phantom.tumour import strata
+from neoresponse.settings import PhantomSettings
 
 TINY = {"frame_px": 96, "region_px": 96, "mpp": 2.0}
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neoresponse.config import CLINICAL_FLOOR, FLOORS, EvaluateSettings, RunSettings
-from neoresponse.data.predictions import Prediction
+from neoresponse.contracts.groups import groups_of_patients
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.durable import write_json, write_text
 from neoresponse.evaluation import evaluate, write_metrics
-from neoresponse.evaluation.groups import groups_of_patients
 from neoresponse.evaluation.subgroups import subgroups
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import CLINICAL_FLOOR, FLOORS, EvaluateSettings, RunSettings
+from neoresponse.settings.toml import to_toml
 
 PLACES = (("primary", "train"), ("primary", "validation"), ("TC1", "test"), ("TC2", "test"))
 INPUTS = ("us_0", "us_1", "biopsy")

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from neoresponse.cli import main
-from neoresponse.data.predictions import Prediction, write_predictions
-from neoresponse.evaluation.cohort_tables import (
+from neoresponse.contracts.predictions import Prediction, write_predictions
+from neoresponse.describe import (
     Columns,
     landscape,
     levels,

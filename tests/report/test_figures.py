@@ -1,8 +1,8 @@
 import re
 
-from neoresponse.config import CLINICAL_FLOOR
 from neoresponse.report.figures import FLOOR_LOOKS, looks, loss_figure, say
 from neoresponse.report.sources import Epoch
+from neoresponse.settings import CLINICAL_FLOOR
 
 ESTIMATE = {"value": 0.8123, "low": 0.7011, "high": 0.9229}
 

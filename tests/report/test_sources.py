@@ -4,9 +4,9 @@ import pytest
 
 import neoresponse.explain.patients
 import neoresponse.training.run
-from neoresponse.config import FLOORS
 from neoresponse.errors import RunError
 from neoresponse.report.sources import EXPLAIN_SCHEMA, RUN_SCHEMA, read_epochs, read_study
+from neoresponse.settings import FLOORS
 
 HEADER = "epoch,train_loss,validation_loss,validation_accuracy,validation_auc,is_kept\n"
 

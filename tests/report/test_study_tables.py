@@ -15,7 +15,7 @@ from neoresponse.report.study_tables import (
     study_tables,
     table_rows,
 )
-from neoresponse.settings_file import named_config, study_settings
+from neoresponse.settings.toml import named_config, study_settings
 
 # The names say nothing on purpose: only settings decide.
 NETWORKS = {

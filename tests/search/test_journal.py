@@ -5,7 +5,7 @@ import pytest
 
 from neoresponse.errors import RunError
 from neoresponse.search.journal import open_journal
-from neoresponse.search_settings import SearchSettings
+from neoresponse.settings import SearchSettings
 
 SPACE = {
     "train.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},

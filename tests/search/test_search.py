@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from neoresponse.cli import main
 from neoresponse.cohort.split import write_split
-from neoresponse.config import RunSettings, SearchSettings, merge
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import ConfigError, MissingExtraError, RunError, Stopped
 from neoresponse.search import search as search_file
 from neoresponse.search.search import Search, run_search
-from neoresponse.settings_file import run_settings, to_toml
+from neoresponse.settings import RunSettings, SearchSettings, merge
+from neoresponse.settings.toml import run_settings, to_toml
 from neoresponse.training import loop
 from neoresponse.training.run import recipe
 
@@ -177,7 +177,7 @@ from pathlib import Path
 from neoresponse.cohort.split import read_split
 from neoresponse.preprocess.store import open_store
 from neoresponse.search.search import Search, run_search
-from neoresponse.settings_file import run_settings
+from neoresponse.settings.toml import run_settings
 
 store, split, config, out = sys.argv[1:]
 search = Search(

@@ -5,7 +5,7 @@ import pytest
 from neoresponse.cohort.split import Assignment
 from neoresponse.errors import ConfigError
 from neoresponse.search.folds import inner_folds
-from neoresponse.settings_file import run_settings
+from neoresponse.settings.toml import run_settings
 
 
 def test_inner_folds_are_stratified_and_hold_training_patients_alone():

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from neoresponse.cohort.split import read_split
-from neoresponse.data.predictions import read_card, read_predictions
+from neoresponse.contracts.predictions import read_card, read_predictions
 from neoresponse.durable import sha256_of
 from neoresponse.errors import RunError, Stopped
 from neoresponse.grid import run as grid_run
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import open_store
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import StudySettings
+from neoresponse.settings.toml import to_toml
 from neoresponse.stats import auc
 from neoresponse.study import run_study
-from neoresponse.study_settings import StudySettings
 from neoresponse.training.floor import floors, floors_elsewhere
 from neoresponse.training.stop import StopRequest
 
@@ -180,7 +180,7 @@ STARTS = """
 import sys
 from pathlib import Path
 from neoresponse.errors import NeoresponseError
-from neoresponse.settings_file import study_settings
+from neoresponse.settings.toml import study_settings
 from neoresponse.study import run_study
 try:
     run_study(study_settings(sys.argv[1]), Path(sys.argv[2]), say=print)

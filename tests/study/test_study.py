@@ -7,14 +7,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from neoresponse import durable
-from neoresponse.config import merge
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
 from neoresponse.grid import pool
 from neoresponse.grid.child import do_job
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import StudySettings, merge
+from neoresponse.settings.toml import to_toml
 from neoresponse.study import run_study
-from neoresponse.study_settings import StudySettings
 
 TRAINING = ("train se_crosst", "predict se_crosst", "evaluate", "explain se_crosst")
 
@@ -73,7 +72,7 @@ import json, os, sys
 from pathlib import Path
 from neoresponse.grid import pool
 from neoresponse.grid.child import do_job
-from neoresponse.settings_file import study_settings
+from neoresponse.settings.toml import study_settings
 from neoresponse.study import run_study
 
 left, moment, replace = [int(sys.argv[3])], sys.argv[4], Path.replace

@@ -24,12 +24,12 @@ from click.testing import CliRunner
 
 from neoresponse.cli import main as command_line
 from neoresponse.cohort.split import read_split
-from neoresponse.config import RunSettings
 from neoresponse.errors import NeoresponseError
 from neoresponse.models.build import build_model
 from neoresponse.models.trained import load_model
 from neoresponse.preprocess.store import open_store
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import RunSettings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training import loop
 from neoresponse.training.fit import fit_inputs
 from neoresponse.training.loop import Place, train_network

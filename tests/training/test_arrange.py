@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from neoresponse.config import ModelSettings, TrainSettings
+from neoresponse.contracts.predictions import read_predictions
 from neoresponse.data import forward as forward_module
 from neoresponse.data.forward import prediction_precision
-from neoresponse.data.predictions import read_predictions
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.trained import load_model
+from neoresponse.settings import ModelSettings, TrainSettings
 from neoresponse.training import arrange as arrange_module
 from neoresponse.training.arrange import arrange, choose_algorithms, choose_precision
 from neoresponse.training.fit import fit_inputs
@@ -93,7 +93,7 @@ def test_activations_of_another_backbone_cannot_be_made_again():
 # In a process of its own: the compiler cannot see through the shape checks that tests switch on.
 COMPARE = """
 import json, sys, torch
-from neoresponse.config import ModelSettings, TrainSettings
+from neoresponse.settings import ModelSettings, TrainSettings
 from neoresponse.models.build import build_model
 from neoresponse.training.arrange import arrange, compile_parts
 
@@ -161,7 +161,7 @@ from pathlib import Path
 import torch
 from neoresponse.cohort.split import read_split
 from neoresponse.preprocess.store import open_store
-from neoresponse.settings_file import run_settings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training import arrange
 from neoresponse.training.run import train_run
 

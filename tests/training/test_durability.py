@@ -18,12 +18,12 @@ from click.testing import CliRunner
 
 from neoresponse import durable
 from neoresponse.cli import main
-from neoresponse.config import VarySettings
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError, Stopped
 from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import Checkpoints
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import VarySettings
+from neoresponse.settings.toml import to_toml
 from neoresponse.training import loop
 from neoresponse.training.fit import fit_inputs
 from neoresponse.training.loop import Place, train_network

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from neoresponse.cohort.split import Assignment
-from neoresponse.config import AugmentSettings, TrainSettings, VarySettings
 from neoresponse.data.augment import draw_samples
 from neoresponse.durable import sha256_of
 from neoresponse.preprocess.store import Store
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import AugmentSettings, TrainSettings, VarySettings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training.fit import patients_of
 from neoresponse.training.plan import Drawn, draw_plan
 from neoresponse.training.run import train_run

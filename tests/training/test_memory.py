@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from neoresponse.config import ModelSettings, RunSettings
 from neoresponse.errors import RunError
+from neoresponse.settings import ModelSettings, RunSettings
 from neoresponse.training import memory as memory_module
 from neoresponse.training.fit import fit_inputs
 from neoresponse.training.memory import Memory, check_memory, estimate_memory, say_what_fits

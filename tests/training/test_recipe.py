@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from neoresponse.config import AugmentSettings, TrainSettings, VarySettings
 from neoresponse.data.augment import draw_samples
 from neoresponse.data.forward import batch_logits
 from neoresponse.models.build import build_model
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import AugmentSettings, TrainSettings, VarySettings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training.average import WeightAverage
 from neoresponse.training.fit import fit_inputs
 from neoresponse.training.keep import is_best, is_over

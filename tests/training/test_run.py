@@ -8,16 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from neoresponse.config import FLOORS
+from neoresponse.contracts.predictions import read_predictions
 from neoresponse.data.forward import batch_logits
-from neoresponse.data.predictions import read_predictions
 from neoresponse.durable import sha256_of
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.trained import load_model
 from neoresponse.preprocess.store import Store, prepare_store
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import FLOORS
+from neoresponse.settings.toml import run_settings
 from neoresponse.training import finite, loop
 from neoresponse.training.fit import fit_inputs
 from neoresponse.training.floor import floors

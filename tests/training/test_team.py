@@ -14,11 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from neoresponse.config import VarySettings
 from neoresponse.durable import sha256_of
 from neoresponse.errors import RunError, Stopped
 from neoresponse.models.trained import load_model
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import VarySettings
+from neoresponse.settings.toml import to_toml
 from neoresponse.training import loop
 from neoresponse.training.outputs import predict_new
 from neoresponse.training.predict import predict_patients

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from neoresponse.config import TrainSettings
 from neoresponse.errors import MissingExtraError
+from neoresponse.settings import TrainSettings
 from neoresponse.training.picture import progress_svg
 from neoresponse.training.progress import COLUMNS, Progress, metrics_csv
 from neoresponse.training.trackers import start_trackers

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from neoresponse.config import Settings
 from neoresponse.errors import CohortError, TableError
+from neoresponse.settings import Settings
 
 SCHEMA = "neoresponse.cohort/1"
 FILE_NAME = "cohort.toml"

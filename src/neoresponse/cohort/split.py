@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from neoresponse.config import AugmentSettings, SplitSettings
 from neoresponse.durable import read_json, sha256_of, write_json, write_text
 from neoresponse.errors import CohortError, ConfigError, RunError
+from neoresponse.settings import AugmentSettings, SplitSettings
 from neoresponse.types import Patient
 
 SCHEMA = "neoresponse.split/1"

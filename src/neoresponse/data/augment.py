@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from neoresponse.config import AugmentSettings
+from neoresponse.settings import AugmentSettings
 from neoresponse.types import FloatArray, IntArray
 
 NO_FLIP, UP_DOWN, LEFT_RIGHT = (False, False), (True, False), (False, True)

@@ -7,7 +7,7 @@ import math
 
 import numpy.typing as npt
 
-from neoresponse.config import EvaluateSettings
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats.threshold import cost_threshold, sensitivity_threshold, youden_threshold
 
 HALF = 0.5

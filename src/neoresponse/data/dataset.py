@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neoresponse.config import PrepareSettings, Settings
 from neoresponse.data.augment import Samples, apply_changes
 from neoresponse.data.batch import Batch
 from neoresponse.data.intensity import add_speckle, change_gain, change_stain
@@ -18,6 +17,7 @@ from neoresponse.models.build import image_inputs
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.clinical import ClinicalEncoder
 from neoresponse.preprocess.store import IMAGES, Store
+from neoresponse.settings import PrepareSettings, Settings
 from neoresponse.types import FloatArray, IntArray, Modality, Pixels
 
 MAX_IN_MEMORY_BYTES = 4 * 2**30

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from neoresponse.config import VarySettings
 from neoresponse.data.augment import Samples
+from neoresponse.settings import VarySettings
 from neoresponse.types import FloatArray, IntArray
 
 NUM_STAINS = 3

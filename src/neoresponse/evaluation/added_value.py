@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 
-from neoresponse.config import FLOORS, EvaluateSettings
-from neoresponse.evaluation.groups import VALIDATION, Group, test_cohorts
+from neoresponse.contracts.groups import VALIDATION, Group, test_cohorts
 from neoresponse.evaluation.numbers import bootstrap_plan, generator
+from neoresponse.settings import FLOORS, EvaluateSettings
 from neoresponse.stats import (
     Significance,
     adjust_p_values,

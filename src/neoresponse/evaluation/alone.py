@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from neoresponse.config import EvaluateSettings
+from neoresponse.cohort.label_table import Table
 from neoresponse.errors import ConfigError
 from neoresponse.evaluation.added_value import mcnemar
 from neoresponse.evaluation.numbers import (
@@ -24,7 +24,7 @@ from neoresponse.evaluation.numbers import (
     net_benefits,
     no_calibration,
 )
-from neoresponse.evaluation.table import Table
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import net_benefit_differences, paired_delong
 from neoresponse.types import Estimate, FloatArray, IntArray
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neoresponse.config import EvaluateSettings
+from neoresponse.contracts.groups import Group
 from neoresponse.data.cut import BEYOND_ONE, HALF, choose_cut
-from neoresponse.evaluation.groups import Group
 from neoresponse.evaluation.numbers import calibration
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     Isotonic,
     Platt,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neoresponse.data.predictions import Prediction, read_predictions
+from neoresponse.contracts.predictions import Prediction, read_predictions
 from neoresponse.durable import read_json, write_json
 from neoresponse.errors import RunError
 from neoresponse.evaluation.limit import Oracle

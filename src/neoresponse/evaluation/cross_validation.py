@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from neoresponse.config import FLOORS
-from neoresponse.data.predictions import Prediction
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
+from neoresponse.settings import FLOORS
 from neoresponse.stats import auc
 from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
 from neoresponse.types import FloatArray, IntArray

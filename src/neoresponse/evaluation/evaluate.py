@@ -9,23 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from neoresponse.config import CLINICAL_FLOOR, FLOORS, EvaluateSettings
-from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.data.characteristics import Characteristics, read_characteristics
+from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.contracts.characteristics import Characteristics, read_characteristics
+from neoresponse.contracts.groups import VALIDATION, Group, groups_of_patients, test_cohorts
+from neoresponse.contracts.metrics import SCHEMA
+from neoresponse.contracts.predictions import Prediction, floor_file, read_card, read_predictions
 from neoresponse.data.cut import rule_in_words
-from neoresponse.data.predictions import Prediction, floor_file, read_card, read_predictions
 from neoresponse.errors import RunError
 from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
-from neoresponse.evaluation.audit.audit import audit
-from neoresponse.evaluation.audit.from_metrics import tables_of_metrics
 from neoresponse.evaluation.chosen import (
     choose_threshold,
     fit_recalibrations,
     recalibrated,
 )
-from neoresponse.evaluation.groups import VALIDATION, Group, groups_of_patients, test_cohorts
 from neoresponse.evaluation.limit import limits, read_oracle
-from neoresponse.evaluation.metrics_file import SCHEMA
 from neoresponse.evaluation.numbers import (
     at_threshold,
     calibration,
@@ -34,6 +31,7 @@ from neoresponse.evaluation.numbers import (
     discrimination,
 )
 from neoresponse.evaluation.subgroups import subgroups
+from neoresponse.settings import CLINICAL_FLOOR, FLOORS, EvaluateSettings
 from neoresponse.types import Modality
 
 Content = dict[str, Any]
@@ -59,7 +57,7 @@ def evaluate(
 
     Returns:
         The content of `metrics.json`, without limits and subgroups, which need more than
-        predictions.
+        predictions, and not audited yet.
 
     Raises:
         RunError: there is no run, or two runs give one patient different labels.
@@ -73,7 +71,7 @@ def evaluate(
         for name, found in groups.items()
     }
     cuts = {name: run["threshold"] for name, run in runs.items()}
-    content = {
+    return {
         "schema": SCHEMA,
         "is_simulated": is_simulated,
         "cohort_name": cohort_name,
@@ -89,8 +87,8 @@ def evaluate(
         "subgroups": [],
         "limits": [],
         "seeds": [],
+        "contradictions": [],
     }
-    return content | {"contradictions": _contradictions(content)}
 
 
 def evaluate_files(
@@ -191,8 +189,3 @@ def _subgroups(
         return []
     groups = {name: groups_of_patients(rows) for name, rows in predictions.items()}
     return subgroups(groups, characteristics, settings)
-
-
-def _contradictions(content: Content) -> list[Content]:
-    """What the audit of printed tables finds in these numbers: nothing, unless we are wrong."""
-    return [asdict(found) for found in audit(tables_of_metrics(content))]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neoresponse.data.predictions import Prediction
+from neoresponse.contracts.groups import groups_of_patients, test_cohorts
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
-from neoresponse.evaluation.groups import groups_of_patients, test_cohorts
 from neoresponse.stats import auc_interval, paired_delong
 from neoresponse.types import Estimate, Modality
 

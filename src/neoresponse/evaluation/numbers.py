@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neoresponse.config import EvaluateSettings
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     Bootstrap,
     Confusion,

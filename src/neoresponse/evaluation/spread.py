@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from neoresponse.data.predictions import read_predictions
-from neoresponse.evaluation.groups import groups_of_patients
+from neoresponse.contracts.groups import groups_of_patients
+from neoresponse.contracts.predictions import read_predictions
 from neoresponse.stats import auc
 
 Content = dict[str, Any]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from neoresponse.cohort.dictionary import CLINICAL, Levels
-from neoresponse.config import EvaluateSettings
-from neoresponse.data.characteristics import VARIABLES, Characteristics
-from neoresponse.evaluation.groups import Group, main_cohort
+from neoresponse.contracts.characteristics import VARIABLES, Characteristics
+from neoresponse.contracts.groups import Group, main_cohort
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import adjust_p_values, auc_interval, heterogeneity_test
 
 MAX_LEVELS = 12

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from neoresponse.cohort.split import Assignment
+from neoresponse.contracts.predictions import Prediction, write_predictions
 from neoresponse.data.batch import Batch
 from neoresponse.data.dataset import Dataset, open_for
 from neoresponse.data.forward import Precision, batch_probability, prediction_precision
-from neoresponse.data.predictions import Prediction, write_predictions
 from neoresponse.durable import write_json
 from neoresponse.errors import RunError
 from neoresponse.models.trained import TrainedModel

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from neoresponse.cohort.split import Assignment, read_split
-from neoresponse.config import RunSettings
 from neoresponse.durable import make_folder, new_folder, only_one
 from neoresponse.errors import NeoresponseError
 from neoresponse.preprocess.store import Store, open_store
+from neoresponse.settings import RunSettings
 from neoresponse.training.outputs import predict_new, predict_run
 from neoresponse.training.run import RUN, is_same_run, train_run
 

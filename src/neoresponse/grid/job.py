@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neoresponse.config import RunSettings
+from neoresponse.settings import RunSettings
 
 
 @dataclass(frozen=True)

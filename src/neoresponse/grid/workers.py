@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from neoresponse.config import RunSettings
-from neoresponse.study_settings import ComputeSettings
+from neoresponse.settings import ComputeSettings, RunSettings
 from neoresponse.training.memory import at_once, estimate_memory, total_bytes
 
 PROCESS_BYTES = 2**29

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from torch import nn
 
-from neoresponse.config import ModelSettings
 from neoresponse.errors import ConfigError
 from neoresponse.models.backbone import NUM_STAGES, Backbone
 from neoresponse.models.baselines import published_weights, timm_backbone
@@ -25,6 +24,7 @@ from neoresponse.models.pathway import (
 )
 from neoresponse.models.pretrained import load_into
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import ModelSettings
 from neoresponse.types import Modality
 
 CROSSFORMER = "crossformer"

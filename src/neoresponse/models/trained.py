@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from neoresponse.config import ModelSettings
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import load_bundle
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import ModelSettings
 
 ALL_THREADS = torch.get_num_threads()
 

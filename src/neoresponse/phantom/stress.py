@@ -7,7 +7,7 @@ reachable AUC, stays as it is.
 
 from dataclasses import dataclass
 
-from neoresponse.config import PhantomSettings
+from neoresponse.settings import PhantomSettings
 
 
 @dataclass(frozen=True)

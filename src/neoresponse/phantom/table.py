@@ -12,8 +12,8 @@ import openpyxl
 import tomli_w
 
 from neoresponse.cohort.dictionary import FILE_NAME, SCHEMA
-from neoresponse.config import PhantomSettings
 from neoresponse.durable import write_bytes, write_text
+from neoresponse.settings import PhantomSettings
 from neoresponse.types import SIMULATED
 
 COLUMNS: Mapping[str, str] = {

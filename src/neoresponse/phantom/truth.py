@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from neoresponse.config import PhantomSettings
 from neoresponse.durable import write_json, write_text
 from neoresponse.phantom import oracle, tumour
 from neoresponse.phantom.clinical import Columns
+from neoresponse.settings import PhantomSettings
 
 TRUTH_SCHEMA = "neoresponse.truth/2"
 ORACLE = "oracle.csv"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from neoresponse.config import PhantomSettings
 from neoresponse.durable import new_folder
 from neoresponse.phantom import formats, table, tumour
 from neoresponse.phantom.biopsy import tissue
@@ -23,6 +22,7 @@ from neoresponse.phantom.noise import Mask
 from neoresponse.phantom.stress import Stress, stress_of
 from neoresponse.phantom.truth import Row, write_truth
 from neoresponse.phantom.ultrasound import lesion, speckle
+from neoresponse.settings import PhantomSettings
 from neoresponse.types import FloatArray, Pixels, Track, untracked
 
 NUM_STAIN_BATCHES = 6

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from neoresponse.cohort.dictionary import CLINICAL, MODEL_VARIABLES, Levels
-from neoresponse.config import Settings
 from neoresponse.errors import RunError
+from neoresponse.settings import Settings
 from neoresponse.types import FloatArray
 
 SHRINKAGE_PATIENTS = 4.0

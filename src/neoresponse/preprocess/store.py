@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from neoresponse.cohort.validate import CheckedCohort
-from neoresponse.config import PrepareSettings
 from neoresponse.durable import new_folder, read_json, sha256_of, write_json
 from neoresponse.errors import CohortError, RunError
 from neoresponse.imaging.roi import read_roi
@@ -30,6 +29,7 @@ from neoresponse.preprocess.ultrasound import (
     lesion_window,
     window_box,
 )
+from neoresponse.settings import PrepareSettings
 from neoresponse.types import (
     Box,
     Modality,

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from neoresponse.durable import write_bytes, write_json, write_text
-from neoresponse.evaluation.cohort_tables import (
+from neoresponse.describe import (
     Grid,
     GroupTable,
     Landscape,
@@ -17,6 +16,7 @@ from neoresponse.evaluation.cohort_tables import (
     grids_of_regression,
     landscape_csv,
 )
+from neoresponse.durable import write_bytes, write_json, write_text
 from neoresponse.report.landscape import landscape_figure
 
 DESCRIBE_SCHEMA, REGRESS_SCHEMA = "neoresponse.describe/1", "neoresponse.regress/1"

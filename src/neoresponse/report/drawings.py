@@ -5,12 +5,12 @@ In: a study folder, read. Out: `Drawing`s.
 
 from dataclasses import dataclass
 
-from neoresponse.config import FLOORS
-from neoresponse.evaluation.groups import TRAIN, main_cohort, test_cohorts
+from neoresponse.contracts.groups import TRAIN, main_cohort, test_cohorts
 from neoresponse.report import curves, figures, tables
 from neoresponse.report.forest import forest_figure
 from neoresponse.report.pictures import inline_svg
 from neoresponse.report.sources import Content, Study
+from neoresponse.settings import FLOORS
 
 
 @dataclass(frozen=True)

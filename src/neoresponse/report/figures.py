@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neoresponse.config import FLOORS
 from neoresponse.report.sources import Epoch
+from neoresponse.settings import FLOORS
 from neoresponse.types import RESEARCH_USE, SIMULATED
 
 # Okabe and Ito, Color Universal Design, 2008.

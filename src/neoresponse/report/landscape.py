@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from neoresponse.evaluation.cohort_tables import Landscape, Variable, levels
+from neoresponse.describe import Landscape, Variable, levels
 from neoresponse.report.figures import INK, PALE, PALETTE, SETTINGS, WARNING
 from neoresponse.types import RESEARCH_USE, SIMULATED, FloatArray
 

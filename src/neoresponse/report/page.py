@@ -10,16 +10,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 import neoresponse
-from neoresponse.config import CLINICAL_FLOOR, FLOORS
+from neoresponse.contracts.groups import main_cohort, test_cohorts
 from neoresponse.durable import new_folder, write_bytes, write_text
 from neoresponse.errors import RunError
-from neoresponse.evaluation.groups import main_cohort, test_cohorts
 from neoresponse.report import tables
 from neoresponse.report.drawings import Drawing, drawings_of
 from neoresponse.report.pictures import inline_picture
 from neoresponse.report.repeats import elsewhere
 from neoresponse.report.sources import Content, Study, read_study
 from neoresponse.report.study_tables import cells, study_tables
+from neoresponse.settings import CLINICAL_FLOOR, FLOORS
 from neoresponse.types import RESEARCH_USE, SIMULATED, Modality
 
 PAGE = "report.html"

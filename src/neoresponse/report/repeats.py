@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from neoresponse.config import FLOORS
-from neoresponse.evaluation.groups import main_cohort
+from neoresponse.contracts.groups import main_cohort
 from neoresponse.report.model_tables import spread
 from neoresponse.report.sources import Study
+from neoresponse.settings import FLOORS
 
 Row = Mapping[str, Any]
 

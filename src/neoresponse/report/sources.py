@@ -13,13 +13,13 @@ from typing import Any
 
 from neoresponse.cohort.flow import SCHEMA as FLOW_SCHEMA
 from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
-from neoresponse.config import FLOORS, ModelSettings
+from neoresponse.contracts.metrics import FILE_NAME as METRICS_FILE
+from neoresponse.contracts.metrics import read_metrics
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
 from neoresponse.evaluation import cross_validation as folds
-from neoresponse.evaluation.metrics_file import FILE_NAME as METRICS_FILE
-from neoresponse.evaluation.metrics_file import read_metrics
-from neoresponse.settings_file import run_settings
+from neoresponse.settings import FLOORS, ModelSettings
+from neoresponse.settings.toml import run_settings
 
 # The parts that write these two need torch, which a report does not; a test keeps both alike.
 RUN_SCHEMA = "neoresponse.run/1"

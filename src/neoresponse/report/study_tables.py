@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neoresponse.config import ModelSettings
 from neoresponse.report.sources import Study
+from neoresponse.settings import ModelSettings
 
 COLUMNS = {
     "accuracy": "ACC",

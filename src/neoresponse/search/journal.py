@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from neoresponse.errors import MissingExtraError, RunError
-from neoresponse.search_settings import DimensionSettings, SearchSettings
+from neoresponse.settings import DimensionSettings, SearchSettings
 
 FILE_NAME = "journal.log"
 _FOLDS = "folds"

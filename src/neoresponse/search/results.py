@@ -8,12 +8,11 @@ from pathlib import Path
 
 import tomli_w
 
-from neoresponse.config import RunSettings
 from neoresponse.durable import write_bytes, write_text
 from neoresponse.report.search_figure import SearchShown, search_figure
 from neoresponse.search.journal import Trial
 from neoresponse.search.space import settings_with
-from neoresponse.search_settings import SearchSettings
+from neoresponse.settings import RunSettings, SearchSettings
 from neoresponse.types import SIMULATED
 
 TRIALS, BEST, PICTURE = "trials.csv", "best.toml", "search.svg"

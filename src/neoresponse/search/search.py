@@ -16,7 +16,6 @@ from typing import Any
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, split_csv
-from neoresponse.config import RunSettings
 from neoresponse.durable import (
     make_folder,
     only_one,
@@ -26,16 +25,16 @@ from neoresponse.durable import (
     write_text,
 )
 from neoresponse.errors import ConfigError, RunError
-from neoresponse.ledger import Say, silent
 from neoresponse.preprocess.store import MANIFEST, Store
 from neoresponse.search.folds import inner_folds
 from neoresponse.search.journal import Journal, Trial, load_optuna, open_journal
 from neoresponse.search.results import BEST, best_of, in_words, write_results
 from neoresponse.search.space import check_space, settings_with
+from neoresponse.settings import RunSettings
 from neoresponse.training.loop import CHECKPOINTS
 from neoresponse.training.progress import METRICS
 from neoresponse.training.run import MODEL, RUN, train_run
-from neoresponse.types import Track, untracked
+from neoresponse.types import Say, Track, silent, untracked
 
 SCHEMA, FILE_NAME, REASON = "neoresponse.search/1", "search.json", "failed.txt"
 Folds = tuple[tuple[Assignment, ...], ...]

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from typing import Any
 
-from neoresponse.config import RunSettings, Section, merge
 from neoresponse.errors import ConfigError
-from neoresponse.search_settings import SearchSettings
-from neoresponse.settings_file import with_changes
+from neoresponse.settings import RunSettings, SearchSettings, Section, merge
+from neoresponse.settings.toml import with_changes
 
 SECTIONS = ("model", "train")
 MOST_CORNERS = 1000

@@ -13,8 +13,7 @@ import numpy as np
 
 from neoresponse.cohort.folds import divided_patients, draw_folds, fold_split
 from neoresponse.cohort.split import CSV_NAME, Assignment, write_split
-from neoresponse.config import FLOORS
-from neoresponse.data.predictions import (
+from neoresponse.contracts.predictions import (
     FILE_NAME,
     Prediction,
     floor_file,
@@ -31,10 +30,10 @@ from neoresponse.evaluation.cross_validation import (
     cross_validation,
     gather,
 )
+from neoresponse.settings import CHOSEN, FLOORS
 from neoresponse.stats import auc
 from neoresponse.study.place import Study, fresh_folder
 from neoresponse.study.trainings import Trained, Training, train_all
-from neoresponse.study_settings import CHOSEN
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from neoresponse.cohort.split import read_split, write_split
-from neoresponse.config import FLOORS, RunSettings
-from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.data.cut import HALF, choose_cut
-from neoresponse.data.predictions import (
+from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.contracts.predictions import (
     FILE_NAME,
     Prediction,
     average_predictions,
@@ -19,8 +17,10 @@ from neoresponse.data.predictions import (
     write_card,
     write_predictions,
 )
+from neoresponse.data.cut import HALF, choose_cut
 from neoresponse.durable import make_folder, write_bytes, write_text
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import FLOORS, RunSettings
+from neoresponse.settings.toml import to_toml
 from neoresponse.study.place import Study
 from neoresponse.study.trainings import PREDICTION_FILES, Trained, Training
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.validate import check_cohort, raise_on_stop, write_check
-from neoresponse.config import FLOORS
-from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.data.predictions import (
+from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.contracts.metrics import write_metrics
+from neoresponse.contracts.predictions import (
     CARD_NAME,
     FILE_NAME,
     average_predictions,
@@ -24,12 +25,12 @@ from neoresponse.data.predictions import (
 )
 from neoresponse.durable import keep_apart, make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
-from neoresponse.evaluation.leaks import record_files
-from neoresponse.evaluation.metrics_file import write_metrics
 from neoresponse.grid.job import Job, predicting_job
-from neoresponse.ledger import Step, fingerprint
+from neoresponse.leaks import record_files
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
+from neoresponse.settings import FLOORS
+from neoresponse.study.ledger import Step, fingerprint
 from neoresponse.study.place import Study, fresh_folder, make_way
 from neoresponse.study.trainings import Trained, do_jobs
 from neoresponse.training.floor import floors_elsewhere
@@ -152,7 +153,7 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, stores: 
     def make() -> None:
         record_files(folder, sources)
         with fresh_folder(out, "metrics.json") as part:
-            write_metrics(part, evaluate_files(sources, study.settings.evaluate))
+            write_metrics(part, audited(evaluate_files(sources, study.settings.evaluate)))
         make_way(folder / "report", PAGE)
         write_report(folder, folder / "report", force=True)
 

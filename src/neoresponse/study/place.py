@@ -12,8 +12,8 @@ from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_st
 from neoresponse.durable import new_folder
 from neoresponse.errors import RunError
 from neoresponse.grid.watch import Watch, unwatched
-from neoresponse.ledger import Ledger
-from neoresponse.study_settings import StudySettings
+from neoresponse.settings import StudySettings
+from neoresponse.study.ledger import Ledger
 from neoresponse.types import Track, untracked
 
 

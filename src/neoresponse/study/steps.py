@@ -6,20 +6,21 @@ Every function takes hashes of what it reads and gives the hash of what it made.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import read_split, split_patients, write_split
 from neoresponse.cohort.validate import write_check
-from neoresponse.data.predictions import FILE_NAME
+from neoresponse.contracts.metrics import write_metrics
+from neoresponse.contracts.predictions import FILE_NAME
 from neoresponse.durable import sha256_of
 from neoresponse.evaluation.evaluate import evaluate_files
-from neoresponse.evaluation.leaks import record_files
 from neoresponse.evaluation.limit import ORACLE
-from neoresponse.evaluation.metrics_file import write_metrics
 from neoresponse.evaluation.spread import spread_over_seeds
 from neoresponse.explain.patients import choose_patients, explain_patients
-from neoresponse.ledger import fingerprint
+from neoresponse.leaks import record_files
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
+from neoresponse.study.ledger import fingerprint
 from neoresponse.study.place import Study, fresh_folder, make_way
 from neoresponse.study.trainings import Trained
 from neoresponse.training.outputs import open_run
@@ -93,7 +94,7 @@ def evaluate(
         record_files(study.folder, sources)
         content = evaluate_files(sources, study.settings.evaluate, truth=truth)
         with fresh_folder(folder, "metrics.json") as part:
-            write_metrics(part, content | {"seeds": spread_over_seeds(files)})
+            write_metrics(part, audited(content | {"seeds": spread_over_seeds(files)}))
 
     has_oracle = truth is not None and (truth / ORACLE).is_file()
     inputs = {

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neoresponse.config import FLOORS, RunSettings
-from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.data.predictions import CARD_NAME, FILE_NAME, floor_file
+from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.contracts.predictions import CARD_NAME, FILE_NAME, floor_file
 from neoresponse.durable import sha256_of
 from neoresponse.grid.job import Job, training_job
 from neoresponse.grid.run import Place, run_jobs
 from neoresponse.grid.workers import choose_workers
-from neoresponse.ledger import Step
+from neoresponse.settings import FLOORS, RunSettings
+from neoresponse.study.ledger import Step
 from neoresponse.study.place import Study
 from neoresponse.training.run import RUN, recipe
 

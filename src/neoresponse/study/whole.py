@@ -8,17 +8,17 @@ from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.durable import keep_apart, only_one, write_text
 from neoresponse.errors import RunError
 from neoresponse.grid.watch import Watch, unwatched
-from neoresponse.ledger import Ledger, Say, silent
 from neoresponse.phantom.writer import write_phantom
-from neoresponse.settings_file import study_settings, to_toml
+from neoresponse.settings import StudySettings
+from neoresponse.settings.toml import study_settings, to_toml
 from neoresponse.study import steps
 from neoresponse.study.cross_validation import cross_validate, draw_parts
 from neoresponse.study.ensemble import average_seeds, trainings_of
 from neoresponse.study.external import evaluate_elsewhere
+from neoresponse.study.ledger import Ledger
 from neoresponse.study.place import Study, make_study_folder, make_way
 from neoresponse.study.trainings import Trained, train_all
-from neoresponse.study_settings import StudySettings
-from neoresponse.types import Track, untracked
+from neoresponse.types import Say, Track, silent, untracked
 
 
 def run_study(

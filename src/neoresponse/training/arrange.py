@@ -12,12 +12,12 @@ from typing import cast
 import torch
 from torch import nn
 
-from neoresponse.config import TrainSettings
 from neoresponse.data.forward import Precision
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.crossformer import Block, CrossFormer, Stage
 from neoresponse.models.linear import has_bfloat16
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import TrainSettings
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's mallopt
 _KEPT_BYTES = 2**30

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 
 from neoresponse.cohort.split import Assignment
-from neoresponse.config import RunSettings
 from neoresponse.data.augment import Samples, draw_samples
 from neoresponse.data.dataset import (
     Dataset,
@@ -19,6 +18,7 @@ from neoresponse.errors import RunError
 from neoresponse.models.build import image_inputs
 from neoresponse.preprocess.clinical import ClinicalEncoder, fit_encoder
 from neoresponse.preprocess.store import Store
+from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import choose_precision
 from neoresponse.types import IntArray
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from neoresponse.cohort.dictionary import MODEL_VARIABLES
 from neoresponse.cohort.split import Assignment
-from neoresponse.config import FLOORS
-from neoresponse.data.predictions import Prediction
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.preprocess.clinical import fit_encoder
 from neoresponse.preprocess.store import Store, StoredPatient
+from neoresponse.settings import FLOORS
 from neoresponse.stats.discrimination import has_both_classes
 from neoresponse.stats.logistic import fit_logistic, logistic_probability
 from neoresponse.training.fit import patients_of

@@ -7,7 +7,7 @@ the letter it is the best of 20-39 (`keep_from_epoch = 20`, `keep_before_epoch =
 
 from collections.abc import Sequence
 
-from neoresponse.config import TrainSettings
+from neoresponse.settings import TrainSettings
 
 Row = dict[str, float]
 

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neoresponse.config import RunSettings, TrainSettings
 from neoresponse.data.forward import autocast, batch_logits
 from neoresponse.durable import make_folder, write_text
 from neoresponse.errors import Stopped
 from neoresponse.models.checkpoint import Checkpoints, parse_state
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import RunSettings, TrainSettings
 from neoresponse.stats.discrimination import auc
 from neoresponse.training.arrange import arrange, uncompiled
 from neoresponse.training.finite import Readings

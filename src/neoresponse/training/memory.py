@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from neoresponse.config import RunSettings
 from neoresponse.errors import RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.se_crosst import BIOPSY
+from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import recompute_activations
 from neoresponse.training.fit import Fitted
 from neoresponse.training.team import current_team

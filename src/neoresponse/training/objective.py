@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from neoresponse.config import TrainSettings
+from neoresponse.settings import TrainSettings
 
 
 def sample_losses(logits: Tensor, label: Tensor, settings: TrainSettings) -> Tensor:

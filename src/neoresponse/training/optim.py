@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from neoresponse.config import TrainSettings
 from neoresponse.errors import RunError
+from neoresponse.settings import TrainSettings
 
 _PREFIX = "optimiser/"
 

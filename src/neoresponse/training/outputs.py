@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neoresponse.cohort.split import read_split
-from neoresponse.data.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.data.characteristics import write_characteristics
-from neoresponse.data.predictions import (
+from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.contracts.characteristics import write_characteristics
+from neoresponse.contracts.predictions import (
     FILE_NAME,
     PredictionsCard,
     floor_file,
@@ -16,7 +16,7 @@ from neoresponse.data.predictions import (
 from neoresponse.errors import RunError
 from neoresponse.models.trained import TrainedModel, load_model, use_threads
 from neoresponse.preprocess.store import Store
-from neoresponse.settings_file import run_settings
+from neoresponse.settings.toml import run_settings
 from neoresponse.training.floor import floors
 from neoresponse.training.predict import predict_patients
 from neoresponse.training.run import CONFIG, is_trained_on

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neoresponse.config import TrainSettings
 from neoresponse.data.augment import Samples
 from neoresponse.data.variation import Variation, draw_variation
+from neoresponse.settings import TrainSettings
 from neoresponse.types import FloatArray, IntArray
 
 ORDER, STEP, VARY = 1, 2, 3

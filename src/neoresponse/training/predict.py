@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from neoresponse.cohort.split import Assignment
+from neoresponse.contracts.predictions import Prediction
 from neoresponse.data.dataset import Dataset, open_for
 from neoresponse.data.forward import Precision, batch_probability, prediction_precision
-from neoresponse.data.predictions import Prediction
 from neoresponse.errors import RunError
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import TrainedModel

@@ -15,7 +15,6 @@ import torch
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
-from neoresponse.config import RunSettings
 from neoresponse.data.cut import HALF, choose_cut, cut_rule, rule_in_words
 from neoresponse.durable import (
     LOCK,
@@ -32,7 +31,8 @@ from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
-from neoresponse.settings_file import to_toml
+from neoresponse.settings import RunSettings
+from neoresponse.settings.toml import to_toml
 from neoresponse.training.arrange import choose_algorithms, keep_memory, uncompiled
 from neoresponse.training.fit import Fitted, fit_inputs
 from neoresponse.training.loop import Place, train_network

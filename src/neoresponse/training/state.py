@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neoresponse.config import TrainSettings
 from neoresponse.models.se_crosst import SECrossT
+from neoresponse.settings import TrainSettings
 from neoresponse.training.average import WeightAverage
 from neoresponse.training.optim import make_optimiser, restore_state, state_tensors
 from neoresponse.training.progress import Progress

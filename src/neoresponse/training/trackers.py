@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from neoresponse.config import TrainSettings
 from neoresponse.durable import read_json, write_json
 from neoresponse.errors import MissingExtraError
+from neoresponse.settings import TrainSettings
 from neoresponse.training.keep import Row
 
 Tracker = Callable[[Sequence[Row]], None]

@@ -1,0 +1,142 @@
+"""Verbs from a simulated hospital to a prepared store."""
+
+import json as json_module
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from neoresponse.cli.console import (
+    has_grave_findings,
+    num_left_out,
+    show_findings,
+    show_split,
+    track,
+    wrote,
+)
+from neoresponse.cli.options import FOLDER, force_option, json_option, settings_options
+
+
+@click.command()
+@click.argument("out", type=FOLDER)
+@click.option("--patients", type=click.IntRange(1, 99_999), help="How many; 596 by default.")
+@click.option("--seed", type=click.IntRange(0), help="The same seed gives the same bytes.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
+@settings_options
+@force_option
+def phantom(
+    out: Path,
+    patients: int | None,
+    seed: int | None,
+    workers: int | None,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Simulate a hospital: OUT/cohort is what it sends, OUT/truth what nobody else knows."""
+    from neoresponse.phantom.writer import write_phantom
+    from neoresponse.settings.toml import run_settings
+
+    more = [f"phantom.num_patients={patients}"] if patients is not None else []
+    more += [f"seed={seed}"] if seed is not None else []
+    settings = run_settings(config, (*changes, *more))
+    write_phantom(
+        out,
+        settings.phantom,
+        seed=settings.seed,
+        num_workers=workers or os.cpu_count() or 1,
+        track=track,
+        force=force,
+    )
+    wrote(out, f"neoresponse check {out / 'cohort'}")
+
+
+@click.command()
+@click.argument("cohort", type=FOLDER)
+@click.argument("out", type=FOLDER, required=False)
+@click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
+@json_option
+@force_option
+def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force: bool) -> None:
+    """Check every patient of COHORT and list all findings; write them to OUT where it is given.
+
+    Exit code 1 where a patient would be left out or nothing can go on.
+    """
+    from neoresponse.cohort.validate import check_cohort, write_check
+    from neoresponse.durable import keep_apart, new_folder
+
+    if out is not None:
+        keep_apart(out, cohort)
+    checked = check_cohort(cohort, need_label=not unlabelled, track=track)
+    if out is not None:
+        with new_folder(out, mark="flow.json", force=force) as part:
+            write_check(part, checked)
+    if as_json:
+        click.echo(json_module.dumps([asdict(finding) for finding in checked.findings], indent=1))
+        sys.exit(has_grave_findings(checked))
+    show_findings(checked)
+    if out is not None:
+        verb, name = ("prepare", "prepared") if unlabelled else ("split", "split")
+        wrote(out, f"neoresponse {verb} {cohort} {out.parent / name}")
+    sys.exit(has_grave_findings(checked))
+
+
+@click.command()
+@click.argument("cohort", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@settings_options
+@force_option
+def split(
+    cohort: Path, out: Path, config: str | None, changes: tuple[str, ...], force: bool
+) -> None:
+    """Decide, by patient, who of COHORT is trained on; write it to OUT."""
+    from neoresponse.cohort.split import split_patients, write_split
+    from neoresponse.cohort.validate import check_cohort, raise_on_stop
+    from neoresponse.durable import keep_apart, new_folder
+    from neoresponse.settings.toml import run_settings
+
+    keep_apart(out, cohort)
+    settings = run_settings(config, changes)
+    checked = check_cohort(cohort, track=track)
+    raise_on_stop(checked)
+    assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
+    with new_folder(out, mark="split.json", force=force) as part:
+        write_split(part, assignments, settings.train.augment, seed=settings.seed)
+    show_split(out)
+    wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
+
+
+@click.command()
+@click.argument("cohort", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
+@settings_options
+@force_option
+def prepare(
+    cohort: Path,
+    out: Path,
+    unlabelled: bool,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Cut crops and patches of COHORT into the store OUT.
+
+    With --force, rows of an older store at OUT are reused where nothing changed.
+    """
+    from neoresponse.cohort.validate import check_cohort, raise_on_stop
+    from neoresponse.durable import keep_apart
+    from neoresponse.preprocess.store import prepare_store
+    from neoresponse.settings.toml import run_settings
+
+    keep_apart(out, cohort)
+    settings = run_settings(config, changes)
+    checked = check_cohort(cohort, need_label=not unlabelled, track=track)
+    raise_on_stop(checked)
+    store = prepare_store(checked, out, settings.prepare, force=force, track=track)
+    click.echo(f"{len(store.patients)} patients stored, {num_left_out(checked)} left out")
+    to_train = f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}"
+    to_predict = f"neoresponse predict RUN {out} {out.parent / 'predicted'}"
+    wrote(out, to_predict if unlabelled else to_train)

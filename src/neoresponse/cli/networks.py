@@ -1,0 +1,128 @@
+"""Verbs that search, train and predict."""
+
+from pathlib import Path
+
+import click
+
+from neoresponse.cli.console import (
+    clear,
+    track,
+    wrote,
+)
+from neoresponse.cli.options import FOLDER, force_option, settings_options
+
+
+@click.command()
+@click.argument("prepared", type=FOLDER)
+@click.argument("split_folder", metavar="SPLIT", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@settings_options
+@click.option("--force", is_flag=True, help="Begin again from nothing.")
+def search(
+    prepared: Path,
+    split_folder: Path,
+    out: Path,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Search for good settings among the training patients of SPLIT; OUT/best.toml is the best.
+
+    What may vary stands under [search.space] of the settings. Validation and test patients of SPLIT
+    are not looked at. A search that was stopped goes on when the same command is given again.
+    """
+    from neoresponse.cohort.split import read_split
+    from neoresponse.preprocess.store import open_store
+    from neoresponse.search.search import FILE_NAME, Search, run_search
+    from neoresponse.settings.toml import run_settings
+
+    settings = run_settings(config, changes)
+    clear(out, FILE_NAME, force=force)
+    task = Search(
+        open_store(prepared), read_split(split_folder), settings, track=track, say=click.echo
+    )
+    best = run_search(task, out)
+    click.echo(
+        f"Wrote {best}\nNext: neoresponse train {prepared} {split_folder} "
+        f"{out.parent / 'runs' / 'best'} --config {best}"
+    )
+
+
+@click.command()
+@click.argument("prepared", type=FOLDER)
+@click.argument("split_folder", metavar="SPLIT", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@settings_options
+@force_option
+def train(
+    prepared: Path,
+    split_folder: Path,
+    out: Path,
+    config: str | None,
+    changes: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Train one network on the store PREPARED and the split SPLIT; write the run folder OUT.
+
+    A run that was stopped goes on where it stood when the same command is given again. Under
+    torchrun, several processes train it together.
+    """
+    from neoresponse.cohort.split import read_split
+    from neoresponse.preprocess.store import open_store
+    from neoresponse.settings.toml import run_settings
+    from neoresponse.training.run import forget_run, train_run
+    from neoresponse.training.team import open_team
+
+    with open_team() as team:
+        with team.together():
+            settings = run_settings(config, changes)
+            store, assignments = open_store(prepared), read_split(split_folder)
+            if force and team.is_first:
+                forget_run(out)
+        summary = train_run(store, assignments, settings, out, track=track)
+    if team.is_first:
+        click.echo(f"{summary['num_parameters']:,} parameters, kept epoch {summary['kept_epoch']}")
+        wrote(out, f"neoresponse predict {out} {prepared}")
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.argument("prepared", type=FOLDER)
+@click.argument("out", type=FOLDER, required=False)
+@force_option
+def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
+    """Predict with the model of RUN.
+
+    Without OUT: the patients of RUN's own split, into RUN/predictions.csv. With OUT: every patient
+    of PREPARED as a new cohort, into OUT/predictions.csv. Under torchrun, several processes share
+    the patients.
+    """
+    from contextlib import ExitStack
+
+    from neoresponse.durable import new_folder
+    from neoresponse.errors import RunError
+    from neoresponse.preprocess.store import open_store
+    from neoresponse.training.outputs import predict_new, predict_run
+    from neoresponse.training.team import open_team
+
+    written = (out or run) / "predictions.csv"
+    with open_team() as team, ExitStack() as stack:
+        with team.together():
+            store, part = open_store(prepared), out or run
+            if out is None and written.exists() and not force:
+                raise RunError(
+                    f"{written}: expected no file, found one. Add --force to replace it."
+                )
+            if out is not None and team.is_first:
+                part = stack.enter_context(new_folder(out, mark="predictions.csv", force=force))
+        if out is None:
+            predict_run(run, store, track=track)
+        else:
+            predict_new(run, store, part, track=track)
+    if not team.is_first:
+        return
+    if out is None:
+        wrote(written, f"neoresponse evaluate {run} {run.parent.parent / 'evaluation'}")
+    else:
+        explained = out.parent / "explain" / run.name
+        wrote(written, f"neoresponse explain {run} {prepared} {explained}")

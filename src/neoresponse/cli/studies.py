@@ -1,0 +1,71 @@
+"""Verbs that do everything, and one that looks at this machine."""
+
+import json as json_module
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from neoresponse.cli.console import (
+    clear,
+    show_split,
+    track,
+    watching,
+)
+from neoresponse.cli.options import ANY_PATH, FOLDER, json_option
+
+
+@click.command()
+@click.argument("study_file", metavar="STUDY.toml", type=ANY_PATH)
+@click.argument("out", type=FOLDER)
+@click.option("--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting.")
+@click.option("--force", is_flag=True, help="Begin again from nothing.")
+def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) -> None:
+    """Do everything that STUDY.toml names, in the folder OUT.
+
+    Given again, it does only what is not done: after a stop, or after a changed file or setting.
+    """
+    from neoresponse.settings.toml import study_settings
+    from neoresponse.study import run_study
+
+    settings = study_settings(str(study_file), changes)
+    clear(out, "study.json", force=force)
+    with watching() as watch:
+        page = run_study(settings, out, track=track, say=click.echo, watch=watch)
+    show_split(out / "split")
+    click.echo(f"Wrote {page}\nOpen it in a browser.")
+
+
+@click.command()
+@click.argument("out", type=FOLDER)
+@click.option("--force", is_flag=True, help="Begin again from nothing.")
+def demo(out: Path, force: bool) -> None:
+    """Simulate a small hospital and run a whole study on it: OUT/study/report/report.html.
+
+    Given again, it does only what is not done.
+    """
+    from neoresponse.study import run_demo
+
+    clear(out, "study.json", force=force)
+    with watching() as watch:
+        page = run_demo(out, track=track, say=click.echo, watch=watch)
+    show_split(out / "study" / "split")
+    click.echo(f"Wrote {page}\nOpen it in a browser.")
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what this machine has, what is missing, and how to mend it."""
+    from neoresponse.doctor import diagnose
+
+    found = diagnose(Path.cwd())
+    if as_json:
+        click.echo(json_module.dumps([asdict(item) for item in found], indent=1))
+    else:
+        for item in found:
+            mark = "ok  " if item.is_fine else "lack" if item.is_needed else "note"
+            click.echo(f"{mark}  {item.name}: {item.found}. {item.remedy}".rstrip())
+    if any(item.is_needed and not item.is_fine for item in found):
+        sys.exit(1)

@@ -1,0 +1,27 @@
+"""Tables, images, stores and runs in; what an evaluation may know and should not, out.
+
+`gather` reads what is given, `find_leaks` runs every check, `as_text` says it in words. The ten
+kinds stand in `leak.KINDS`. `record_opening` keeps the ledger of evaluations on test patients.
+"""
+
+from neoresponse.leaks.audit import find_leaks
+from neoresponse.leaks.leak import KINDS, Leak, as_text, in_order
+from neoresponse.leaks.near import NearCopy, near_copies, thumbnail
+from neoresponse.leaks.openings import read_openings, record_files, record_opening
+from neoresponse.leaks.sources import Sources, gather
+
+__all__ = [
+    "KINDS",
+    "Leak",
+    "NearCopy",
+    "Sources",
+    "as_text",
+    "find_leaks",
+    "gather",
+    "in_order",
+    "near_copies",
+    "read_openings",
+    "record_files",
+    "record_opening",
+    "thumbnail",
+]

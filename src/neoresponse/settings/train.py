@@ -1,0 +1,135 @@
+"""[train]: the recipe, and how its samples are varied."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from neoresponse.settings.section import Settings
+
+
+class AugmentSettings(Settings):
+    """Fixed variants of each training sample, as the study made them once before training."""
+
+    flips: bool = True
+    """Each training pCR patient also up-down and left-right flipped, to balance the classes."""
+    num_variants: int = Field(4, ge=0)
+    """Rotated and scaled variants beside each sample, shared by biopsy and ultrasound."""
+    us_factor: int = Field(4, ge=1)
+    """Ultrasound versions of each sample: itself, and further ones changed a second time."""
+    max_rotation_deg: float = Field(10, ge=0, le=180)
+    """Largest rotation to either side in one change, in degrees; two changes add up."""
+    max_scaling: float = Field(0.1, ge=0, lt=1)
+    """Scaling in one change lies between 1 - this and 1 + this; two changes multiply."""
+
+
+class VarySettings(Settings):
+    """Changes drawn anew each time a sample is shown, on top of the fixed variants."""
+
+    flips: bool = False
+    """Flip by chance: the biopsy either way, both ultrasound frames together left-right alone."""
+    max_rotation_deg: float = Field(0, ge=0, le=180)
+    """Largest further rotation to either side, in degrees; of the biopsy, and of both frames."""
+    max_scaling: float = Field(0, ge=0, lt=1)
+    """Further scaling between 1 - this and 1 + this; of the biopsy, and of both frames."""
+    stain: float = Field(0, ge=0, lt=1)
+    """Largest change of each stain of the biopsy (haematoxylin, eosin, the rest), as a share."""
+    gain: float = Field(0, ge=0, lt=1)
+    """Largest change of ultrasound brightness, as a share; the same at both time points."""
+    speckle: float = Field(0, ge=0, lt=1)
+    """Largest standard deviation of multiplicative speckle, as a share of the grey level."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is changed."""
+        return self != VarySettings()
+
+
+class TrainSettings(Settings):
+    """The recipe."""
+
+    augment: AugmentSettings = AugmentSettings()
+    """Variants of each training sample."""
+    vary: VarySettings = VarySettings()
+    """Changes drawn anew at each step."""
+    epochs: int = Field(60, ge=1)
+    """Passes over all training samples."""
+    keep: Literal["accuracy", "auc", "loss", "last"] = "accuracy"
+    """The kept epoch: best in validation accuracy, AUC or loss, or the last of those allowed."""
+    keep_from_epoch: int = Field(40, ge=0)
+    """The first epoch that may be kept, counted from 0."""
+    keep_before_epoch: int | None = Field(None, ge=1)
+    """The first epoch that may no longer be kept; without it all later ones may."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after so many epochs without a better one among those that may be kept."""
+    batch_size: int = Field(16, ge=1)
+    """Samples per step; the publication does not say."""
+    micro_batch: int | None = Field(None, ge=1)
+    """Samples in memory at once: the gradients of a step are added up part by part."""
+    sampling: Literal["shuffle", "weighted"] = "shuffle"
+    """Each sample once an epoch; or drawn with replacement, both classes equally often."""
+    optimiser: Literal["adam", "adamw"] = "adam"
+    """Adam as published, or AdamW, whose weight decay stands apart from the gradient."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Learning rate: constant, or the peak of the schedule."""
+    weight_decay: float = Field(0, ge=0)
+    """Of AdamW, on matrices and kernels alone; biases, norms and lone vectors are let be."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rate after warm-up: constant, or half a cosine down to 0 at the last step."""
+    warmup_epochs: float = Field(0, ge=0)
+    """Epochs in which the learning rate rises linearly from 0; a part of one is allowed."""
+    clip_norm: float | None = Field(None, gt=0)
+    """Largest norm of all gradients together; larger ones are scaled down to it."""
+    label_smoothing: float = Field(0, ge=0, lt=1)
+    """Labels move so far toward one half: 1 becomes 1 - this / 2."""
+    focal_gamma: float = Field(0, ge=0, le=10)
+    """Exponent of the focal loss; 0 is plain binary cross-entropy."""
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    """Validate and keep a moving average of the weights with this decay per step, or none."""
+    save_every_steps: int | None = Field(None, ge=1)
+    """Save also within an epoch, after so many steps; without it after each epoch alone."""
+    trackers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
+    """Where else each epoch's numbers go; `metrics.csv` and `progress.svg` are always written."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the forward pass; `auto`: bfloat16 on a GPU that has it, else float32."""
+    compile: bool = False
+    """Let torch compile the network before training; for a GPU. It needs a C++ compiler."""
+    checkpoint_activations: bool = False
+    """Make CrossFormer's activations again in the backward pass: less memory, a third more time."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes a GPU where one is."""
+    num_threads: int | None = Field(None, ge=1)
+    """Processor threads, all cores where none is named; 1 suits small networks."""
+
+    @model_validator(mode="after")
+    def _keeps_an_epoch(self) -> Self:
+        if self.keep_from_epoch >= self.epochs:
+            raise ValueError(
+                f"keep_from_epoch must be below epochs, got {self.keep_from_epoch} and "
+                f"{self.epochs}"
+            )
+        end = self.keep_before_epoch
+        if end is not None and not self.keep_from_epoch < end <= self.epochs:
+            raise ValueError(
+                f"keep_before_epoch must lie above keep_from_epoch and up to epochs, got {end}, "
+                f"{self.keep_from_epoch} and {self.epochs}"
+            )
+        if self.patience is not None and self.keep == "last":
+            raise ValueError("patience needs a measure in keep, got last, which has no better one")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.weight_decay and self.optimiser == "adam":
+            raise ValueError(
+                f"weight_decay needs optimiser adamw, got {self.weight_decay} with adam"
+            )
+        if self.micro_batch is not None and self.micro_batch > self.batch_size:
+            raise ValueError(
+                f"micro_batch must not exceed batch_size, got {self.micro_batch} and "
+                f"{self.batch_size}"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs must be below epochs, got {self.warmup_epochs} and {self.epochs}"
+            )
+        return self
