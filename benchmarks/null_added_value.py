@@ -48,22 +48,22 @@ def coverage(cohorts: int, num_validation: int) -> tuple[dict[str, list[tuple[bo
     for seed in range(cohorts):
         groups = draw(np.random.default_rng([seed, num_validation]), num_validation)
         (row,) = comparisons(groups, SETTINGS, thresholds=dict.fromkeys(groups, 0.5))
-        combined = row["combined"]
+        combined = row.combined
         gains = {
-            "beyond the floor": combined["beyond"],
-            "AUC": combined["difference"],
-            "log score": combined["log_score"],
+            "beyond the floor": combined.beyond,
+            "AUC": combined.difference,
+            "log score": combined.log_score,
         }
-        for one in combined["net_benefit_differences"]:
-            gains[f"net benefit at {one['threshold']:g}"] = one
+        for one in combined.net_benefit_differences:
+            gains[f"net benefit at {one.threshold:g}"] = one
         for name, gain in gains.items():
             # Without an interval both call the same patients: the gain is 0 and is said to be so.
             is_above, is_below = (
-                gain["low"] is not None and side
-                for side in ((gain["low"] or 0) > 0, (gain["high"] or 0) < 0)
+                gain.low is not None and side
+                for side in ((gain.low or 0) > 0, (gain.high or 0) < 0)
             )
             held[name].append((is_above, is_below))
-        num_small += likelihood_ratios(groups)[0]["p_value"] < 0.05
+        num_small += likelihood_ratios(groups)[0].p_value < 0.05
     return held, num_small
 
 

@@ -10,7 +10,6 @@ from PIL import Image
 
 from neoresponse.cli import main
 from neoresponse.contracts.predictions import read_predictions
-from neoresponse.durable import read_json
 from neoresponse.preprocess.store import open_store
 from neoresponse.types import Modality
 
@@ -102,17 +101,19 @@ def test_the_svs_region_is_the_outlined_one(real, shared):
 
 
 def test_heat_maps_of_real_patients_show_the_stored_image_and_its_heat(real):
-    from neoresponse.explain.patients import GAP_PX, SCHEMA
+    from neoresponse.contracts.explanation import Explanation
+    from neoresponse.contracts.record import read_record
+    from neoresponse.explain.patients import GAP_PX
 
     folder, store = real / "explain" / "se_crosst", open_store(real / "prepared")
-    patients = read_json(folder / "explain.json", schema=SCHEMA)["patients"]
-    shown = [(p["patient_id"], image) for p in patients for image in p["images"]]
+    patients = read_record(folder, Explanation).patients
+    shown = [(p.patient_id, image) for p in patients for image in p.images]
     assert shown
     for patient_id, image in shown:
         stored = _as_one_picture(
-            np.asarray(store.array(Modality(image["input"]))[store.row_of[patient_id]])
+            np.asarray(store.array(Modality(image.input))[store.row_of[patient_id]])
         )
-        with Image.open(folder / image["file"]) as picture:
+        with Image.open(folder / image.file) as picture:
             pixels = np.asarray(picture.convert("RGB"))
         side = (pixels.shape[1] - GAP_PX) // 2
         assert pixels.shape[1] == 2 * side + GAP_PX

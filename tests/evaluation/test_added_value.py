@@ -30,7 +30,7 @@ def runs(seed=1, num=80, gain=0.2):
 
 def compared(groups, **thresholds):
     cuts = dict.fromkeys(groups, 0.5) | thresholds
-    return comparisons(groups, SETTINGS, thresholds=cuts)
+    return [row.model_dump() for row in comparisons(groups, SETTINGS, thresholds=cuts)]
 
 
 def test_a_row_holds_the_paired_differences():
@@ -105,7 +105,7 @@ def test_the_likelihood_ratio_test_is_that_of_validation_patients():
     ones = np.ones(len(net.label))
     smaller = np.column_stack([ones, logit(floor.probability)])
     larger = np.column_stack([smaller, logit(net.probability)])
-    (row,) = likelihood_ratios(groups)
+    (row,) = (row.model_dump() for row in likelihood_ratios(groups))
     assert row["p_value"] == pytest.approx(nested_models_test(larger, smaller, net.label).p_value)
     assert (row["fitted_on"], row["num_patients"]) == ("validation", 80)
 
@@ -127,7 +127,7 @@ def test_without_validation_nothing_is_fitted_and_it_is_said():
     for name in groups:
         del groups[name]["validation"]
     assert compared(groups)[0]["combined"] is None
-    (row,) = likelihood_ratios(groups)
+    (row,) = (row.model_dump() for row in likelihood_ratios(groups))
     assert (row["p_value"], row["num_patients"]) == (None, 0)
     assert row["note"].startswith("not fitted")
 
@@ -147,4 +147,4 @@ def test_a_separated_validation_group_still_gives_a_fit():
     old = groups["net"]["validation"]
     groups["net"]["validation"] = replace(old, probability=np.where(old.label == 1, 0.9, 0.1))
     assert compared(groups)[0]["combined"]["difference"]["value"] is not None
-    assert likelihood_ratios(groups)[0]["p_value"] < 0.001
+    assert likelihood_ratios(groups)[0].p_value < 0.001

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from neoresponse.cli import main
 from neoresponse.cohort.label_table import Table
 from neoresponse.errors import ConfigError
-from neoresponse.evaluation.alone import evaluate_table
+from neoresponse.evaluation import alone
 from neoresponse.evaluation.in_words import evaluation_as_text
 from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
@@ -40,6 +40,11 @@ def cohort(seed=1, num=60):
     first = np.clip(0.35 + 0.2 * label + rng.normal(0, 0.15, num), 0.02, 0.98)
     second = np.clip(0.35 + 0.1 * label + rng.normal(0, 0.15, num), 0.02, 0.98)
     return label, first, second
+
+
+def evaluate_table(*arguments, **options):
+    """What is written: the record as JSON has it."""
+    return alone.evaluate_table(*arguments, **options).model_dump(mode="json")
 
 
 def estimates(content):
@@ -111,7 +116,8 @@ def test_an_edge_gives_finite_json_with_a_note_for_whatever_is_missing(edge):
         else:
             assert one["low"] <= one["value"] + 1e-12, one
             assert one["value"] <= one["high"] + 1e-12, one
-    assert "patients" in evaluation_as_text(found)
+    record = alone.evaluate_table(table(label, p=values, q=values), SETTINGS)
+    assert "patients" in evaluation_as_text(record)
 
 
 def model_of(edge):
@@ -158,7 +164,7 @@ def test_scores_give_what_needs_an_order_alone_and_say_so():
 
 def test_words_about_scores_leave_out_what_scores_have_not():
     label, first, _ = cohort()
-    text = evaluation_as_text(evaluate_table(table(label, score=10 * first - 5), SETTINGS))
+    text = evaluation_as_text(alone.evaluate_table(table(label, score=10 * first - 5), SETTINGS))
     assert "taken as scores" in text
     assert "SENS" not in text
     assert "calibration" not in text
@@ -219,7 +225,8 @@ def test_the_command_prints_words_or_one_json_object(file):
 
 def test_the_command_writes_a_folder_where_one_is_named(file, tmp_path):
     printed = json.loads(call("evaluate", file, tmp_path / "out", *NAMES, "--json"))
-    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == printed
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert written == printed
     assert "add --force" in call("evaluate", file, tmp_path / "out", *NAMES, code=1)
     call("evaluate", file, tmp_path / "out", *NAMES, "--force")
 

@@ -76,7 +76,7 @@ def test_maps_are_those_of_the_validation_patients():
     for name, fit in fits.items():
         assert found[name].fitted == fit(patients.label, patients.probability)
     isotonic = fit_isotonic(patients.label, patients.probability)
-    assert found["isotonic"].as_content()["fitted"]["share"] == isotonic.share.tolist()
+    assert found["isotonic"].as_record().fitted["share"] == tuple(isotonic.share.tolist())
     assert {one.num_patients for one in found.values()} == {60}
 
 
@@ -85,12 +85,12 @@ def test_a_line_makes_its_own_patients_calibrated_and_others_better():
     maps = fit_recalibrations(validation)
     settings = EvaluateSettings(replicates=200)
     own = recalibrated(validation, maps, settings)["platt"]
-    assert own["slope"]["value"] == pytest.approx(1, abs=1e-6)
-    assert own["in_the_large"]["value"] == pytest.approx(0, abs=1e-6)
+    assert own.slope.value == pytest.approx(1, abs=1e-6)
+    assert own.in_the_large.value == pytest.approx(0, abs=1e-6)
     before = calibration_line(tested.label, tested.probability).slope.value
     after = recalibrated(tested, maps, settings)["platt"]
-    assert abs(after["slope"]["value"] - 1) < abs(before - 1)
-    assert after["brier"]["value"] < brier_score(tested.label, tested.probability)
+    assert abs(after.slope.value - 1) < abs(before - 1)
+    assert after.brier.value < brier_score(tested.label, tested.probability)
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_a_line_makes_its_own_patients_calibrated_and_others_better():
 def test_a_map_that_cannot_be_fitted_says_why(validation, note):
     found = fit_recalibrations(validation)
     assert note in found["platt"].note
-    assert found["platt"].as_content()["fitted"] is None
+    assert found["platt"].as_record().fitted is None
     assert "platt" not in recalibrated(group(), found, EvaluateSettings(replicates=200))

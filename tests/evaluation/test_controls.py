@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from neoresponse.cli import main
+from neoresponse.contracts.controls import Controls, Verdicts
 from neoresponse.contracts.predictions import Prediction, write_predictions
 from neoresponse.durable import write_json
 from neoresponse.errors import RunError
@@ -33,7 +34,7 @@ def write(folder, values, *, left=("us_0",), falls=False, label=LABEL):
         records.append(record | {"left": list(kept), "falls": falls})
     write_json(
         folder / "controls.json",
-        {"schema": judge.SCHEMA, "is_simulated": True, "controls": records},
+        {"schema": Controls.SCHEMA, "is_simulated": True, "controls": records},
     )
     return folder
 
@@ -112,8 +113,8 @@ def test_the_verb_writes_verdicts_of_all_ten(run, store, phantom, tmp_path):
     out = tmp_path / "controls"
     arguments = ["controls", str(run), str(store.folder), str(out)]
     answer = CliRunner().invoke(main, [*arguments, "--truth", str(phantom / "truth")])
-    content = json.loads((out / judge.VERDICTS).read_text())
-    assert content["schema"] == judge.VERDICTS_SCHEMA
+    content = json.loads((out / Verdicts.FILE_NAME).read_text())
+    assert content["schema"] == Verdicts.SCHEMA
     assert len(content["verdicts"]) == 10
     said = {one["verdict"] for one in content["verdicts"]}
     assert answer.exit_code == int(judge.NOT_FINE in said)

@@ -35,7 +35,7 @@ def tested():
 def test_the_auc_is_the_mean_over_folds_and_never_pairs_two_folds(tested):
     found = cross_validation(
         {"a": gather(tested)}, confidence=0.95, is_simulated=True, cohort_name="c"
-    )
+    ).model_dump()
     aucs = [auc([r.label for r in fold], [r.probability for r in fold]) for fold in tested.values()]
     numbers = found["runs"]["a"]
     assert numbers["auc"]["value"] == pytest.approx(np.mean(aucs))
@@ -47,7 +47,7 @@ def test_the_auc_is_the_mean_over_folds_and_never_pairs_two_folds(tested):
     ]
     again = cross_validation(
         {"a": gather(tested)}, confidence=0.95, is_simulated=True, cohort_name="c"
-    )
+    ).model_dump()
     assert again["runs"]["a"]["auc"] == numbers["auc"]
 
 
@@ -58,7 +58,7 @@ def test_a_run_is_held_against_each_floor_and_not_against_other_runs(tested):
         confidence=0.9,
         is_simulated=False,
         cohort_name="c",
-    )
+    ).model_dump()
     assert [(c["run"], c["against"]) for c in found["comparisons"]] == [
         ("a", "clinical_floor"),
         ("b", "clinical_floor"),

@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pytest
 
+from neoresponse.contracts.metrics import Metrics
 from neoresponse.contracts.predictions import Prediction
+from neoresponse.contracts.record import read_record, record_of, write_record
 from neoresponse.errors import RunError
-from neoresponse.evaluation import evaluate, read_metrics, write_metrics
+from neoresponse.evaluation import evaluate
 from neoresponse.settings import CLINICAL_FLOOR, EvaluateSettings
 from neoresponse.stats.discrimination import auc
 from neoresponse.stats.threshold import youden_threshold
@@ -27,7 +29,9 @@ def draw(seed, *, strength=0.3, num_patients=24):
 
 def run(predictions, **settings):
     quick = EvaluateSettings(**({"replicates": 200} | settings))
-    return evaluate(predictions, quick, is_simulated=True, cohort_name="cohort")
+    return evaluate(predictions, quick, is_simulated=True, cohort_name="cohort").model_dump(
+        mode="json"
+    )
 
 
 def changed(rows, wanted, **fields):
@@ -159,8 +163,9 @@ def test_no_run_stops_the_evaluation():
 
 def test_metrics_are_written_and_read_back(tmp_path):
     metrics = run({"net": draw(1), CLINICAL_FLOOR: draw(2)})
-    path = write_metrics(tmp_path, metrics)
-    assert read_metrics(tmp_path) == metrics
+    record = record_of(metrics, Metrics, where="here")
+    path = write_record(tmp_path, record)
+    assert read_record(tmp_path, Metrics) == record
     assert json.loads(path.read_text())["schema"] == "neoresponse.metrics/2"
 
 

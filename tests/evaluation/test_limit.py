@@ -93,7 +93,9 @@ def test_evaluate_adds_limits_for_the_run_and_for_the_clinical_floor(tmp_path, p
     write_predictions(run / "predictions.csv", rows_of(patients))
     write_predictions(run / "clinical_floor.csv", rows_of(patients, seed=2))
     write_card(run, PredictionsCard(inputs=(Modality.BIOPSY, Modality.CLINICAL)))
-    content = evaluate_files({"net": run / "predictions.csv"}, EvaluateSettings(), truth=truth)
+    content = evaluate_files(
+        {"net": run / "predictions.csv"}, EvaluateSettings(), truth=truth
+    ).model_dump()
     assert [(row["run"], row["inputs"]) for row in content["limits"]] == [
         ("net", BOTH),
         ("clinical_floor", "clinical"),
@@ -102,13 +104,15 @@ def test_evaluate_adds_limits_for_the_run_and_for_the_clinical_floor(tmp_path, p
 
 def test_a_table_from_elsewhere_whose_inputs_are_unknown_gets_no_limit(tmp_path, patients, truth):
     write_predictions(tmp_path / "other.csv", rows_of(patients))
-    content = evaluate_files({"other": tmp_path / "other.csv"}, EvaluateSettings(), truth=truth)
-    assert content["limits"] == []
+    content = evaluate_files(
+        {"other": tmp_path / "other.csv"}, EvaluateSettings(), truth=truth
+    ).model_dump()
+    assert content["limits"] == ()
 
 
 def test_without_truth_there_are_no_limits(tmp_path, patients):
     write_predictions(tmp_path / "other.csv", rows_of(patients))
-    assert evaluate_files({"o": tmp_path / "other.csv"}, EvaluateSettings())["limits"] == []
+    assert evaluate_files({"o": tmp_path / "other.csv"}, EvaluateSettings()).limits == ()
 
 
 def test_the_card_keeps_the_inputs_and_an_older_card_has_none(tmp_path):

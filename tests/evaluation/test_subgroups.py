@@ -31,7 +31,8 @@ def known():
 
 
 def found(group, known, **settings):
-    return subgroups({"net": {"TC1": group}}, known, EvaluateSettings(**settings))
+    found = subgroups({"net": {"TC1": group}}, known, EvaluateSettings(**settings))
+    return [row.model_dump() for row in found]
 
 
 def test_each_level_has_its_own_auc_in_the_order_of_the_dictionary(group, known):

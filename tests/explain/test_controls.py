@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from neoresponse.contracts.controls import Controls
 from neoresponse.contracts.predictions import read_predictions
 from neoresponse.data.batch import Batch
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
 from neoresponse.explain import controls
-from neoresponse.explain.controls import CONTROLS, SCHEMA, predict_controls
+from neoresponse.explain.controls import CONTROLS, predict_controls
 from neoresponse.models.trained import load_model
 
 BY_NAME = {control.name: control for control in CONTROLS}
@@ -120,7 +121,7 @@ def test_nobody_stands_in_for_himself(num):
 
 def test_every_control_of_a_run_is_written(run, store, assignments, tmp_path):
     predict_controls(load_model(run / "model"), store, assignments, tmp_path)
-    content = read_json(tmp_path / "controls.json", schema=SCHEMA)
+    content = read_json(tmp_path / "controls.json", schema=Controls.SCHEMA)
     assert content["is_simulated"] is True
     names = [record["name"] for record in content["controls"]]
     assert names == ["true inputs", *BY_NAME]

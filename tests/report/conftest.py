@@ -10,8 +10,9 @@ from PIL import Image
 
 from neoresponse.contracts.groups import groups_of_patients
 from neoresponse.contracts.predictions import Prediction
+from neoresponse.contracts.record import write_record
 from neoresponse.durable import write_json, write_text
-from neoresponse.evaluation import evaluate, write_metrics
+from neoresponse.evaluation import evaluate
 from neoresponse.evaluation.subgroups import subgroups
 from neoresponse.settings import CLINICAL_FLOOR, FLOORS, EvaluateSettings, RunSettings
 from neoresponse.settings.toml import to_toml
@@ -89,12 +90,13 @@ class StudyMaker:
             (folder / run).mkdir(parents=True)
             record = {
                 "schema": "neoresponse.run/1",
-                "name": run,
+                "software": "neoresponse 0",
+                "precision": "float32",
                 "seed": 1,
                 "num_parameters": 1_234_567,
                 "kept_epoch": 8,
                 "num_epochs": 12,
-                "samples": {},
+                "samples": {"balanced": 50, "augmented": 250, "with_ultrasound_versions": 1000},
             }
             write_json(folder / run / "run.json", record | marks(words))
             settings = RunSettings(model=words["networks"].get(run, {}))
@@ -103,7 +105,8 @@ class StudyMaker:
 
     def _evaluation(self, folder, words, *, runs, num_patients):
         folder.mkdir(parents=True)
-        write_metrics(folder, evaluated(tuple(runs), num_patients) | marks(words))
+        metrics = evaluated(tuple(runs), num_patients)
+        write_record(folder, metrics.model_copy(update=marks(words)))
 
     def _explain(self, folder, words, *, runs, num_patients):
         for run in runs:
@@ -157,7 +160,7 @@ def evaluated(runs, num_patients):
         for seed, (run, strength) in enumerate(strengths.items())
     }
     settings = EvaluateSettings(replicates=200)
-    content = evaluate(predictions, settings, is_simulated=True, cohort_name="any")
+    metrics = evaluate(predictions, settings, is_simulated=True, cohort_name="any")
     groups = {run: groups_of_patients(rows) for run, rows in predictions.items()}
     known = {
         row.patient_id: {
@@ -166,7 +169,7 @@ def evaluated(runs, num_patients):
         }
         for place, row in enumerate(predictions[CLINICAL_FLOOR])
     }
-    return content | {"subgroups": subgroups(groups, known, settings)}
+    return metrics.model_copy(update={"subgroups": subgroups(groups, known, settings)})
 
 
 def marks(words):

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 
 from neoresponse.report.figures import FLOOR_LOOKS, looks, loss_figure, say
 from neoresponse.report.sources import Epoch
 from neoresponse.settings import CLINICAL_FLOOR
+from neoresponse.types import Estimate
 
-ESTIMATE = {"value": 0.8123, "low": 0.7011, "high": 0.9229}
+ESTIMATE = Estimate(0.8123, 0.7011, 0.9229, 60, "DeLong")
 
 
 def test_no_two_of_twenty_runs_look_alike():
@@ -19,8 +21,8 @@ def test_a_floor_looks_the_same_beside_any_runs():
 
 def test_an_estimate_is_said_with_its_interval_or_without_one():
     assert say(ESTIMATE) == "0.812 (0.701–0.923)"
-    assert say(ESTIMATE | {"low": None, "high": None}) == "0.812 (no interval)"
-    assert say(ESTIMATE | {"value": None}) == "not estimable"
+    assert say(replace(ESTIMATE, low=None, high=None)) == "0.812 (no interval)"
+    assert say(replace(ESTIMATE, value=None)) == "not estimable"
 
 
 def test_a_figure_has_no_date_and_the_kept_epoch_is_named():

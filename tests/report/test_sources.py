@@ -2,10 +2,8 @@ import json
 
 import pytest
 
-import neoresponse.explain.patients
-import neoresponse.training.run
 from neoresponse.errors import RunError
-from neoresponse.report.sources import EXPLAIN_SCHEMA, RUN_SCHEMA, read_epochs, read_study
+from neoresponse.report.sources import read_epochs, read_study
 from neoresponse.settings import FLOORS
 
 HEADER = "epoch,train_loss,validation_loss,validation_accuracy,validation_auc,is_kept\n"
@@ -55,8 +53,3 @@ def test_a_run_that_left_the_study_is_not_read(make_study):
 def test_without_an_evaluation_every_run_is_read(make_study):
     study = read_study(make_study(runs=("a", "b"), without=("evaluation",)))
     assert [*study.runs] == [*study.epochs] == [*study.maps] == ["a", "b"]
-
-
-def test_schemas_that_cannot_be_imported_without_torch_are_those_written():
-    assert neoresponse.training.run.SCHEMA == RUN_SCHEMA
-    assert neoresponse.explain.patients.SCHEMA == EXPLAIN_SCHEMA

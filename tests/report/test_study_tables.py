@@ -59,10 +59,10 @@ def test_each_table_shows_the_cohorts_of_the_paper(study):
 def test_every_number_of_a_table_is_that_of_the_metrics(study):
     for table in study_tables(study):
         for row in table_rows(study, table):
-            group = study.metrics["runs"][row["run"]]["cohorts"][row["cohort"]]
-            assert row["ACC"] == group["accuracy"]["value"]
-            assert row["NPV_high"] == group["npv"]["high"]
-            assert row["AUC_method"] == group["auc"]["method"]
+            group = study.groups(row["run"])[row["cohort"]]
+            assert row["ACC"] == group.accuracy.value
+            assert row["NPV_high"] == group.npv.high
+            assert row["AUC_method"] == group.auc.method
 
 
 def test_panels_of_figure_4_are_those_of_the_paper(study):

@@ -27,7 +27,8 @@ from neoresponse.audit.tables import (
     Tables,
     read_number,
 )
-from neoresponse.contracts.metrics import SCHEMA
+from neoresponse.contracts.metrics import Metrics
+from neoresponse.contracts.record import record_of
 from neoresponse.errors import TableError
 from neoresponse.stats.consistency import COLUMNS
 from neoresponse.stats.threshold import Confusion
@@ -71,8 +72,8 @@ def _tables_of_text(text: str) -> Tables:
     content = json.loads(text, parse_float=Decimal)
     if not isinstance(content, dict):
         raise TableError(f"tables: expected an object, got {type(content).__name__}. Name each.")
-    if content.get("schema") == SCHEMA:
-        return tables_of_metrics(json.loads(text))
+    if content.get("schema") == Metrics.SCHEMA:
+        return tables_of_metrics(record_of(json.loads(text), Metrics, where="metrics"))
     return tables_of_json(content)
 
 

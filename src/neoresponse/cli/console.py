@@ -125,17 +125,18 @@ def num_left_out(checked: "CheckedCohort") -> int:
 
 def show_split(folder: Path) -> None:
     """Patients per part, and training samples."""
-    from neoresponse.durable import read_json
+    from neoresponse.contracts.record import read_record
+    from neoresponse.contracts.split import SplitSummary
 
-    content = read_json(folder / "split.json", schema="neoresponse.split/1")
+    summary = read_record(folder, SplitSummary)
     for name in ("train", "validation", "TC1", "TC2"):
-        count = content["counts"][name]
-        num_residual = count["num_patients"] - count["num_pcr"]
-        click.echo(f"{name} {count['num_patients']} ({count['num_pcr']}/{num_residual})")
-    samples = content["samples"]
+        count = summary.counts[name]
+        num_residual = count.num_patients - count.num_pcr
+        click.echo(f"{name} {count.num_patients} ({count.num_pcr}/{num_residual})")
+    samples = summary.samples
     click.echo(
-        f"training samples: {samples['balanced']} balanced, {samples['augmented']} augmented, "
-        f"{samples['with_ultrasound_versions']:,} with ultrasound versions"
+        f"training samples: {samples.balanced} balanced, {samples.augmented} augmented, "
+        f"{samples.with_ultrasound_versions:,} with ultrasound versions"
     )
 
 

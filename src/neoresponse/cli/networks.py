@@ -32,12 +32,13 @@ def search(
     are not looked at. A search that was stopped goes on when the same command is given again.
     """
     from neoresponse.cohort.split import read_split
+    from neoresponse.contracts.search import SearchInputs
     from neoresponse.preprocess.store import open_store
-    from neoresponse.search.search import FILE_NAME, Search, run_search
+    from neoresponse.search.search import Search, run_search
     from neoresponse.settings.toml import run_settings
 
     settings = run_settings(config, changes)
-    clear(out, FILE_NAME, force=force)
+    clear(out, SearchInputs.FILE_NAME, force=force)
     task = Search(
         open_store(prepared), read_split(split_folder), settings, track=track, say=click.echo
     )

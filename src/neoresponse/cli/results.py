@@ -1,6 +1,5 @@
 """Verbs from predictions to numbers, pictures and a page."""
 
-import json as json_module
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,8 @@ def _evaluate_runs(
 ) -> None:
     """Run folders or predictions files -> metrics.json."""
     from neoresponse.audit import audited
-    from neoresponse.contracts.metrics import write_metrics
+    from neoresponse.contracts.metrics import Metrics
+    from neoresponse.contracts.record import write_record
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.evaluation.evaluate import evaluate_files
@@ -93,9 +93,9 @@ def _evaluate_runs(
             f"SOURCE: expected different names, got {sorted(str(p) for p in files)}. "
             "Name each folder or file differently."
         )
-    with new_folder(out, mark="metrics.json", force=force) as part:
+    with new_folder(out, mark=Metrics.FILE_NAME, force=force) as part:
         record_files(out.absolute().parent, named)
-        write_metrics(part, audited(evaluate_files(named, settings, truth=truth)))
+        write_record(part, audited(evaluate_files(named, settings, truth=truth)))
     wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 
 
@@ -109,20 +109,21 @@ def _evaluate_table(
 ) -> None:
     """Any table -> numbers on the terminal, and in a folder where one is named."""
     from neoresponse.cohort.label_table import read_label_table
-    from neoresponse.durable import new_folder, write_json
-    from neoresponse.evaluation.alone import FILE_NAME, evaluate_table
+    from neoresponse.contracts.record import content_of, write_record
+    from neoresponse.durable import new_folder
+    from neoresponse.evaluation.alone import evaluate_table
     from neoresponse.evaluation.in_words import evaluation_as_text
 
     label, *wanted = (*columns, table["compare"]) if table["compare"] else columns
     read = read_label_table(paths[0], label=label, columns=wanted)
     found = evaluate_table(read, settings, threshold=table["threshold"])
     if len(paths) > 1:
-        with new_folder(paths[1], mark=FILE_NAME, force=force) as part:
-            write_json(part / FILE_NAME, found)
-    as_json = json_module.dumps(found, indent=1, allow_nan=False)
+        with new_folder(paths[1], mark=found.FILE_NAME, force=force) as part:
+            write_record(part, found)
+    as_json = json_module.dumps(content_of(found), indent=1, allow_nan=False)
     click.echo(as_json if table["as_json"] else evaluation_as_text(found))
     if len(paths) > 1:
-        click.echo(f"Wrote {paths[1] / FILE_NAME}", err=True)
+        click.echo(f"Wrote {paths[1] / found.FILE_NAME}", err=True)
 
 
 @click.command()
@@ -138,7 +139,9 @@ def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bo
     where one does not behave as it must.
     """
     from neoresponse.cohort.split import read_split
-    from neoresponse.durable import new_folder, read_json
+    from neoresponse.contracts.controls import Controls, Verdicts
+    from neoresponse.contracts.record import read_record, write_record
+    from neoresponse.durable import new_folder
     from neoresponse.evaluation import controls as judge
     from neoresponse.evaluation.limit import read_oracle
     from neoresponse.explain.controls import predict_controls
@@ -147,11 +150,11 @@ def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bo
 
     oracle = read_oracle(truth) if truth is not None else None
     store = open_store(prepared)
-    with new_folder(out, mark=judge.FILE_NAME, force=force) as part:
+    with new_folder(out, mark=Controls.FILE_NAME, force=force) as part:
         predict_controls(open_run(run), store, read_split(run), part, track=track)
         verdicts = judge.judge_controls(part, oracle)
-        judge.write_verdicts(part, verdicts)
-    is_simulated = read_json(out / judge.FILE_NAME, schema=judge.SCHEMA)["is_simulated"]
+        write_record(part, Verdicts(verdicts=verdicts))
+    is_simulated = read_record(out, Controls).is_simulated
     click.echo(judge.as_text(verdicts, judge.true_auc(out), is_simulated=is_simulated))
     click.echo(f"Wrote {out}")
     sys.exit(any(one.verdict == judge.NOT_FINE for one in verdicts))

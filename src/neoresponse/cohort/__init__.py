@@ -3,7 +3,6 @@
 from neoresponse.cohort.dictionary import CohortFile, find_cohort, load_cohort_file
 from neoresponse.cohort.split import (
     Assignment,
-    SampleCounts,
     count_parts,
     count_samples,
     read_split,
@@ -17,7 +16,6 @@ __all__ = [
     "Assignment",
     "CheckedCohort",
     "CohortFile",
-    "SampleCounts",
     "check_cohort",
     "count_parts",
     "count_samples",

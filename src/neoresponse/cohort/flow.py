@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from neoresponse.cohort.dictionary import CLINICAL, CohortFile
+from neoresponse.contracts.flow import Flow, Outcomes, Reason
 from neoresponse.types import Finding, Modality, Patient, Severity
 
-SCHEMA = "neoresponse.flow/1"
 REASONS = {
     "patient_id": "patient_id used twice or not usable",
     "pcr": "pCR result missing or not understood",
@@ -26,7 +25,7 @@ REASONS = {
 
 def count_flow(
     file: CohortFile, patients: Sequence[Patient], findings: Sequence[Finding], *, num_rows: int
-) -> dict[str, Any]:
+) -> Flow:
     """Count a checked cohort.
 
     Args:
@@ -36,29 +35,28 @@ def count_flow(
         num_rows: rows of the patient table.
 
     Returns:
-        What `flow.json` holds; a row that was left out counts once, under its first reason.
+        The counts; a row that was left out counts once, under its first reason.
     """
-    return {
-        "schema": SCHEMA,
-        "cohort_name": file.name,
-        "is_simulated": file.is_simulated,
-        "note": file.note,
-        "num_rows": num_rows,
-        "num_excluded": num_rows - len(patients),
-        "num_included": len(patients),
-        "reasons": [
-            {"reason": reason, "num_patients": number}
+    return Flow(
+        cohort_name=file.name,
+        is_simulated=file.is_simulated,
+        note=file.note,
+        num_rows=num_rows,
+        num_excluded=num_rows - len(patients),
+        num_included=len(patients),
+        reasons=tuple(
+            Reason(reason=reason, num_patients=number)
             for reason, number in _reasons(findings).most_common()
-        ],
-        "counts": {
+        ),
+        counts={
             "unifocal": _count_labels([p for p in patients if not p.is_multifocal]),
             "multifocal": _count_labels([p for p in patients if p.is_multifocal]),
         },
-        "available": {
-            modality: sum(modality in patient.available for patient in patients)
+        available={
+            modality.value: sum(modality in patient.available for patient in patients)
             for modality in Modality
         },
-    }
+    )
 
 
 def _reasons(findings: Sequence[Finding]) -> Counter[str]:
@@ -74,9 +72,9 @@ def _reasons(findings: Sequence[Finding]) -> Counter[str]:
     return reasons
 
 
-def _count_labels(patients: Sequence[Patient]) -> dict[str, int]:
+def _count_labels(patients: Sequence[Patient]) -> Outcomes:
     """Patients with and without pCR; those without a label are in neither."""
-    return {
-        "pcr": sum(patient.label == 1 for patient in patients),
-        "residual": sum(patient.label == 0 for patient in patients),
-    }
+    return Outcomes(
+        pcr=sum(patient.label == 1 for patient in patients),
+        residual=sum(patient.label == 0 for patient in patients),
+    )

@@ -6,20 +6,20 @@ cohort 1 (TC1), stratified by pCR; patients with several foci are test cohort 2 
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from neoresponse.durable import read_json, sha256_of, write_json, write_text
+from neoresponse.contracts.record import has_record, read_record, write_record
+from neoresponse.contracts.split import PartCounts, SampleCounts, SplitSummary
+from neoresponse.durable import sha256_of, write_text
 from neoresponse.errors import CohortError, ConfigError, RunError
 from neoresponse.settings import AugmentSettings, SplitSettings
 from neoresponse.types import Patient
 
-SCHEMA = "neoresponse.split/1"
-CSV_NAME, JSON_NAME = "split.csv", "split.json"
+CSV_NAME = "split.csv"
 COLUMNS = ("patient_id", "cohort", "split", "label", "is_multifocal")
 PARTS = (("primary", "train"), ("primary", "validation"), ("TC1", "test"))
 """Cohort and split of the three drawn parts, in the order of the sizes."""
@@ -43,15 +43,6 @@ class Assignment:
     split: str
     label: int
     is_multifocal: bool
-
-
-@dataclass(frozen=True)
-class SampleCounts:
-    """Training samples after each step of augmentation."""
-
-    balanced: int
-    augmented: int
-    with_ultrasound_versions: int
 
 
 def split_patients(
@@ -122,17 +113,23 @@ def count_samples(assignments: Sequence[Assignment], augment: AugmentSettings) -
     flips_per_pcr = 2 if augment.flips else 0
     balanced = len(labels) + flips_per_pcr * sum(labels)
     augmented = balanced * (1 + augment.num_variants)
-    return SampleCounts(balanced, augmented, augmented * augment.us_factor)
+    return SampleCounts(
+        balanced=balanced,
+        augmented=augmented,
+        with_ultrasound_versions=augmented * augment.us_factor,
+    )
 
 
-def count_parts(assignments: Sequence[Assignment]) -> dict[str, dict[str, int]]:
+def count_parts(assignments: Sequence[Assignment]) -> dict[str, PartCounts]:
     """Patients, and patients with pCR, in train, validation, TC1 and TC2."""
-    counts = {name: {"num_patients": 0, "num_pcr": 0} for name in _PART_NAMES}
+    labels: dict[str, list[int]] = {name: [] for name in _PART_NAMES}
     for assignment in assignments:
         name = assignment.split if assignment.cohort == "primary" else assignment.cohort
-        counts[name]["num_patients"] += 1
-        counts[name]["num_pcr"] += assignment.label
-    return counts
+        labels[name].append(assignment.label)
+    return {
+        name: PartCounts(num_patients=len(found), num_pcr=sum(found))
+        for name, found in labels.items()
+    }
 
 
 def split_csv(assignments: Sequence[Assignment]) -> str:
@@ -157,14 +154,13 @@ def write_split(
         seed: the seed it was drawn with.
     """
     write_text(folder / CSV_NAME, split_csv(assignments))
-    content = {
-        "schema": SCHEMA,
-        "seed": seed,
-        "counts": count_parts(assignments),
-        "samples": asdict(count_samples(assignments, augment)),
-        "sha256": sha256_of(folder / CSV_NAME),
-    }
-    write_json(folder / JSON_NAME, content)
+    summary = SplitSummary(
+        seed=seed,
+        counts=count_parts(assignments),
+        samples=count_samples(assignments, augment),
+        sha256=sha256_of(folder / CSV_NAME),
+    )
+    write_record(folder, summary)
 
 
 def read_split(folder: Path) -> tuple[Assignment, ...]:
@@ -179,13 +175,12 @@ def read_split(folder: Path) -> tuple[Assignment, ...]:
     path = folder / CSV_NAME
     if not path.is_file():
         raise RunError(f"{path}: expected this file, found none. Run split first.")
-    if (folder / JSON_NAME).exists():
-        stated = read_json(folder / JSON_NAME, schema=SCHEMA).get("sha256")
-        if sha256_of(path) != stated:
-            raise RunError(
-                f"{path}: expected the content that {JSON_NAME} was written for, got another. "
-                "Run split again; a split is never edited."
-            )
+    is_stated = has_record(folder, SplitSummary)
+    if is_stated and sha256_of(path) != read_record(folder, SplitSummary).sha256:
+        raise RunError(
+            f"{path}: expected the content that {SplitSummary.FILE_NAME} was written for, got "
+            "another. Run split again; a split is never edited."
+        )
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
@@ -238,7 +233,7 @@ def _assignment(patient: Patient, cohort: str, split: str) -> Assignment:
     return Assignment(patient.patient_id, cohort, split, patient.label, patient.is_multifocal)
 
 
-def _parse(path: Path, record: dict[str, Any]) -> Assignment:
+def _parse(path: Path, record: Mapping[str, str]) -> Assignment:
     """One line of split.csv."""
     place = (record["cohort"], record["split"])
     if place not in (*PARTS, TC2) or record["label"] not in ("0", "1"):

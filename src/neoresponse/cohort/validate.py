@@ -26,7 +26,8 @@ from neoresponse.cohort.flow import count_flow
 from neoresponse.cohort.row import Row
 from neoresponse.cohort.tables import read_table
 from neoresponse.cohort.values import ValueProblem, read_value
-from neoresponse.durable import sha256_of, write_json, write_text
+from neoresponse.contracts.record import write_record
+from neoresponse.durable import sha256_of, write_text
 from neoresponse.errors import CohortError, TableError
 from neoresponse.types import Finding, Patient, Severity, Track, untracked
 
@@ -126,7 +127,7 @@ def write_check(out_folder: Path, checked: CheckedCohort) -> None:
     header = ("patient_id", "where", "severity", "message")
     write_text(out_folder / "findings.csv", _csv([header, *findings]))
     flow = count_flow(checked.file, checked.patients, checked.findings, num_rows=checked.num_rows)
-    write_json(out_folder / "flow.json", flow)
+    write_record(out_folder, flow)
     columns = ("patient_id", "label", "is_multifocal", "machine", "centre", *CLINICAL, "available")
     rows = [_patient_cells(patient) for patient in checked.patients]
     write_text(out_folder / "patients.csv", _csv([columns, *rows]))

@@ -4,15 +4,22 @@ In: groups of two runs. Out: differences with intervals. Where something must be
 image together) it is fitted on validation patients; test patients only judge it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 
 from neoresponse.contracts.groups import VALIDATION, Group, test_cohorts
+from neoresponse.contracts.metrics import (
+    Combined,
+    Comparison,
+    LikelihoodRatio,
+    McNemar,
+    NetBenefitDifference,
+)
 from neoresponse.evaluation.numbers import bootstrap_plan, generator
 from neoresponse.settings import FLOORS, EvaluateSettings
 from neoresponse.stats import (
@@ -37,9 +44,9 @@ RIDGE = 1.0
 FURTHEST = 1e-6
 """Probabilities are held this far from 0 and 1 before their log odds are taken."""
 
-Content = dict[str, Any]
 BoolArray = npt.NDArray[np.bool_]
 Runs = Mapping[str, Mapping[str, Group]]
+R = TypeVar("R", Comparison, LikelihoodRatio)
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Fitted:
 
 def comparisons(
     groups: Runs, settings: EvaluateSettings, *, thresholds: Mapping[str, float]
-) -> list[Content]:
+) -> tuple[Comparison, ...]:
     """Every run against each floor, and against the first run, in every test cohort of both.
 
     Args:
@@ -80,22 +87,20 @@ def comparisons(
         Rows in the order of `groups`; P values are adjusted by Holm over all rows that share
         `against`.
     """
-    rows = []
+    rows: list[Comparison] = []
     for run, other in _pairs(groups):
         fitted = _fit_together(groups[run], groups[other]) if other in FLOORS else None
         for cohort in test_cohorts(list(groups[run])):
             if cohort in groups[other]:
                 pair = _paired(groups[run][cohort], groups[other][cohort])
                 cuts = thresholds[run], thresholds[other]
-                rows.append(
-                    {"cohort": cohort, "run": run, "against": other}
-                    | _compared(pair, settings, cuts=cuts)
-                    | {"combined": _combined(pair, fitted, settings) if fitted else None}
-                )
+                compared = _compared(pair, (cohort, run, other), settings, cuts=cuts)
+                combined = _combined(pair, fitted, settings) if fitted else None
+                rows.append(compared.model_copy(update={"combined": combined}))
     return _adjusted(rows)
 
 
-def likelihood_ratios(groups: Runs) -> list[Content]:
+def likelihood_ratios(groups: Runs) -> tuple[LikelihoodRatio, ...]:
     """Whether a run's log odds add to those of a floor among validation patients.
 
     Returns:
@@ -103,19 +108,19 @@ def likelihood_ratios(groups: Runs) -> list[Content]:
         floor's log odds with one on both, fitted on validation patients, whom the run's epoch and
         threshold were chosen on: read it as an upper bound. Holm over rows that share `against`.
     """
-    rows = []
+    rows: list[LikelihoodRatio] = []
     for run, other in _pairs(groups):
         if other not in FLOORS:
             continue
         pair = _validation(groups[run], groups[other])
         rows.append(
-            {
-                "run": run,
-                "against": other,
-                "fitted_on": VALIDATION,
-                "num_patients": len(pair.label) if pair else 0,
+            LikelihoodRatio(
+                run=run,
+                against=other,
+                fitted_on=VALIDATION,
+                num_patients=len(pair.label) if pair else 0,
                 **asdict(_likelihood_ratio(pair)),
-            }
+            )
         )
     return _adjusted(rows)
 
@@ -189,29 +194,42 @@ def _columns(pair: Pair, *, has_image: bool) -> FloatArray:
 
 
 def _compared(
-    pair: Pair | None, settings: EvaluateSettings, *, cuts: tuple[float, float]
-) -> Content:
+    pair: Pair | None,
+    place: tuple[str, str, str],
+    settings: EvaluateSettings,
+    *,
+    cuts: tuple[float, float],
+) -> Comparison:
     """Difference in AUC, calls and net benefit of the same patients."""
+    cohort, run, against = place
     if pair is None:
         missing = Estimate(
             None, None, None, 0, "paired DeLong", settings.confidence, OTHER_PATIENTS
         )
-        return {
-            "difference": asdict(missing),
-            "p_value": None,
-            "mcnemar": None,
-            "net_benefit_differences": [],
-        }
+        return Comparison(
+            cohort=cohort,
+            run=run,
+            against=against,
+            difference=missing,
+            p_value=None,
+            mcnemar=None,
+            net_benefit_differences=(),
+            combined=None,
+        )
     found = paired_delong(pair.label, pair.first, pair.second, confidence=settings.confidence)
-    return {
-        "difference": asdict(found.difference),
-        "p_value": found.p_value,
-        "mcnemar": mcnemar(pair.label == 1, pair.first >= cuts[0], pair.second >= cuts[1]),
-        "net_benefit_differences": _net_benefits(pair, settings),
-    }
+    return Comparison(
+        cohort=cohort,
+        run=run,
+        against=against,
+        difference=found.difference,
+        p_value=found.p_value,
+        mcnemar=mcnemar(pair.label == 1, pair.first >= cuts[0], pair.second >= cuts[1]),
+        net_benefit_differences=_net_benefits(pair, settings),
+        combined=None,
+    )
 
 
-def mcnemar(is_pcr: BoolArray, first: BoolArray, second: BoolArray) -> Content:
+def mcnemar(is_pcr: BoolArray, first: BoolArray, second: BoolArray) -> McNemar:
     """Patients whom only one of two ways of calling has right, and McNemar's mid-P test of that.
 
     Args:
@@ -222,37 +240,35 @@ def mcnemar(is_pcr: BoolArray, first: BoolArray, second: BoolArray) -> Content:
     only_first = int(np.sum((first == is_pcr) & (second != is_pcr)))
     only_second = int(np.sum((second == is_pcr) & (first != is_pcr)))
     test = mcnemar_tests(only_first, only_second)["mid-P"]
-    return {
-        "num_only_first_right": only_first,
-        "num_only_second_right": only_second,
-        "num_patients": len(is_pcr),
-        "p_value": test.p_value,
-        "method": test.method,
-    }
+    return McNemar(
+        num_only_first_right=only_first,
+        num_only_second_right=only_second,
+        num_patients=len(is_pcr),
+        p_value=test.p_value,
+        method=test.method,
+    )
 
 
-def _combined(pair: Pair | None, fitted: Fitted, settings: EvaluateSettings) -> Content:
+def _combined(pair: Pair | None, fitted: Fitted, settings: EvaluateSettings) -> Combined | None:
     """Floor and image together against the floor alone, both as fitted on validation patients."""
     if pair is None or not len(pair.label):
-        return {}
+        return None
     both, alone = fitted.both(pair), fitted.alone(pair)
     found = paired_delong(pair.label, both, alone, confidence=settings.confidence)
     score = log_score_difference(pair.label, both, alone, confidence=settings.confidence)
-    return {
-        "difference": asdict(found.difference),
-        "p_value": found.p_value,
-        "log_score": asdict(score),
-        "beyond": asdict(
-            score_step(pair.label, alone, fitted.rest(pair), confidence=settings.confidence)
-        ),
-        "net_benefit_differences": _net_benefits(Pair(pair.label, both, alone), settings),
-    }
+    return Combined(
+        difference=found.difference,
+        p_value=found.p_value,
+        log_score=score,
+        beyond=score_step(pair.label, alone, fitted.rest(pair), confidence=settings.confidence),
+        net_benefit_differences=_net_benefits(Pair(pair.label, both, alone), settings),
+    )
 
 
-def _net_benefits(pair: Pair, settings: EvaluateSettings) -> list[Content]:
+def _net_benefits(pair: Pair, settings: EvaluateSettings) -> tuple[NetBenefitDifference, ...]:
     """Difference in net benefit at each threshold that one would act on."""
     if not len(pair.label):
-        return []
+        return ()
     cuts = settings.decision_thresholds
     found = net_benefit_differences(
         pair.label,
@@ -261,7 +277,10 @@ def _net_benefits(pair: Pair, settings: EvaluateSettings) -> list[Content]:
         rng=generator(settings),
         plan=bootstrap_plan(settings),
     )
-    return [{"threshold": cut, **asdict(one)} for cut, one in zip(cuts, found, strict=True)]
+    return tuple(
+        NetBenefitDifference(threshold=cut, **asdict(one))
+        for cut, one in zip(cuts, found, strict=True)
+    )
 
 
 def _likelihood_ratio(pair: Pair | None) -> Significance:
@@ -274,15 +293,17 @@ def _likelihood_ratio(pair: Pair | None) -> Significance:
     return nested_models_test(larger, smaller, pair.label)
 
 
-def _adjusted(rows: list[Content]) -> list[Content]:
+def _adjusted(rows: Sequence[R]) -> tuple[R, ...]:
     """The same rows with P values adjusted by Holm within each `against`."""
     adjusted: dict[int, float] = {}
-    for other in {row["against"] for row in rows}:
-        places = [
-            place
+    for other in {row.against for row in rows}:
+        known = {
+            place: row.p_value
             for place, row in enumerate(rows)
-            if row["against"] == other and row["p_value"] is not None
-        ]
-        values = adjust_p_values([rows[place]["p_value"] for place in places])
-        adjusted |= dict(zip(places, values.tolist(), strict=True))
-    return [row | {"p_adjusted": adjusted.get(place)} for place, row in enumerate(rows)]
+            if row.against == other and row.p_value is not None
+        }
+        values = adjust_p_values(list(known.values()))
+        adjusted |= dict(zip(known, values.tolist(), strict=True))
+    return tuple(
+        row.model_copy(update={"p_adjusted": adjusted.get(place)}) for place, row in enumerate(rows)
+    )

@@ -6,9 +6,9 @@ other group. No test patient is seen here.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from neoresponse.contracts.groups import Group
+from neoresponse.contracts.metrics import Recalibrated, RecalibrationMap
 from neoresponse.data.cut import BEYOND_ONE, HALF, choose_cut
 from neoresponse.evaluation.numbers import calibration
 from neoresponse.settings import EvaluateSettings
@@ -27,10 +27,6 @@ BROUGHT = "as the model brought it, chosen on the validation patients of its tra
 CALLS_NOBODY = "above 1, because among validation patients it is cheapest to call nobody pCR"
 NOT_BOTH = "not fitted: validation does not hold both classes"
 NO_MAP = "not fitted: these validation patients have no finite best map"
-AFTER = ("slope", "intercept", "in_the_large", "brier", "ece", "ece_by_chance")
-"""What is shown of recalibrated probabilities; their AUC is unchanged."""
-
-Content = dict[str, Any]
 Map = Platt | Temperature | Isotonic
 FITS: Mapping[str, Callable[..., Map]] = {
     "platt": fit_platt,
@@ -53,7 +49,7 @@ class Recalibration:
     note: str
     num_patients: int
 
-    def as_content(self) -> Content:
+    def as_record(self) -> RecalibrationMap:
         """For `metrics.json`; of an isotonic map its points."""
         values = None if self.fitted is None else asdict(self.fitted)
         if isinstance(self.fitted, Isotonic):
@@ -61,7 +57,7 @@ class Recalibration:
                 "probability": self.fitted.probability.tolist(),
                 "share": self.fitted.share.tolist(),
             }
-        return {"fitted": values, "note": self.note, "num_patients": self.num_patients}
+        return RecalibrationMap(fitted=values, note=self.note, num_patients=self.num_patients)
 
 
 def choose_threshold(
@@ -89,13 +85,15 @@ def fit_recalibrations(validation: Group | None) -> dict[str, Recalibration]:
 
 def recalibrated(
     group: Group, maps: Mapping[str, Recalibration], settings: EvaluateSettings
-) -> Content:
+) -> dict[str, Recalibrated]:
     """Calibration of a group after each map that could be fitted."""
     found = {}
     for name, one in maps.items():
         if one.fitted is not None:
             after = calibration(group.label, one.fitted.apply(group.probability), settings)
-            found[name] = {key: after[key] for key in AFTER}
+            found[name] = Recalibrated(
+                **{key: getattr(after, key) for key in Recalibrated.model_fields}
+            )
     return found
 
 

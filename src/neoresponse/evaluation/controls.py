@@ -6,21 +6,19 @@ than the best possible from what is left.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from neoresponse.contracts.controls import ControlFile, Controls, Verdict
 from neoresponse.contracts.predictions import Prediction, read_predictions
-from neoresponse.durable import read_json, write_json
+from neoresponse.contracts.record import read_record
 from neoresponse.errors import RunError
 from neoresponse.evaluation.limit import Oracle
 from neoresponse.stats import delong_interval, paired_delong
 from neoresponse.types import Estimate, FloatArray, IntArray, Modality
 
-SCHEMA, FILE_NAME = "neoresponse.controls/1", "controls.json"
-VERDICTS_SCHEMA, VERDICTS = "neoresponse.control-verdicts/1", "verdicts.json"
 TRUE_INPUTS = "true inputs"
 JUDGED = 0.995
 """Coverage of the intervals that verdicts rest on: ten are looked at together."""
@@ -28,35 +26,10 @@ FINE, NOT_FINE, OPEN = "as it must", "NOT AS IT MUST", "cannot tell"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One control of one run.
-
-    Attributes:
-        name: of the control.
-        what: what is done.
-        must: what must hold.
-        auc: under the control.
-        to_true: AUC under the control minus AUC with the true inputs, paired; no value where labels
-            are another's.
-        to_best: AUC under the control minus that of the best possible from what is left, paired;
-            None without an oracle or with nothing left.
-        verdict: "as it must", "NOT AS IT MUST" or "cannot tell".
-    """
-
-    name: str
-    what: str
-    must: str
-    auc: Estimate
-    to_true: Estimate | None
-    to_best: Estimate | None
-    verdict: str
-
-
-@dataclass(frozen=True)
 class _Seen:
     """Labels and probabilities of one control, and those to hold them against."""
 
-    record: dict[str, Any]
+    control: ControlFile
     label: IntArray
     probability: FloatArray
     true_label: IntArray
@@ -74,32 +47,26 @@ def judge_controls(folder: Path, oracle: Oracle | None = None) -> tuple[Verdict,
     Raises:
         RunError: a file is missing or broken.
     """
-    records = read_json(folder / FILE_NAME, schema=SCHEMA)["controls"]
-    rows = {one["name"]: read_predictions(folder / one["file"]) for one in records}
+    records = read_record(folder, Controls).controls
+    rows = {one.name: read_predictions(folder / one.file) for one in records}
     if TRUE_INPUTS not in rows:
         raise RunError(f"{folder}: expected predictions with true inputs, got none. Predict again.")
     true_label, true_probability = _arrays(rows[TRUE_INPUTS])
     found = []
     for record in records:
-        if record["name"] == TRUE_INPUTS:
+        if record.name == TRUE_INPUTS:
             continue
-        best = _best(rows[record["name"]], record["left"], oracle)
-        arrays = _arrays(rows[record["name"]])
+        best = _best(rows[record.name], record.left, oracle)
+        arrays = _arrays(rows[record.name])
         found.append(_judged(_Seen(record, *arrays, true_label, true_probability, best)))
     return tuple(found)
 
 
 def true_auc(folder: Path) -> Estimate:
     """AUC with the true inputs, for the head of the table."""
-    records = read_json(folder / FILE_NAME, schema=SCHEMA)["controls"]
-    (record,) = [one for one in records if one["name"] == TRUE_INPUTS]
-    return delong_interval(*_arrays(read_predictions(folder / record["file"])), scale="logit")
-
-
-def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write `verdicts.json`."""
-    content = {"schema": VERDICTS_SCHEMA, "verdicts": [asdict(one) for one in verdicts]}
-    write_json(folder / VERDICTS, content)
+    records = read_record(folder, Controls).controls
+    (record,) = [one for one in records if one.name == TRUE_INPUTS]
+    return delong_interval(*_arrays(read_predictions(folder / record.file)), scale="logit")
 
 
 def as_text(verdicts: Sequence[Verdict], true: Estimate, *, is_simulated: bool) -> str:
@@ -114,7 +81,9 @@ def as_text(verdicts: Sequence[Verdict], true: Estimate, *, is_simulated: bool) 
     return "\n".join(lines)
 
 
-def _best(rows: Sequence[Prediction], left: Sequence[str], oracle: Oracle | None) -> Any:  # noqa: ANN401
+def _best(
+    rows: Sequence[Prediction], left: Sequence[str], oracle: Oracle | None
+) -> FloatArray | None:
     """The best possible probabilities from what is left, or None."""
     if oracle is None or not left:
         return None
@@ -145,26 +114,26 @@ def _judged(seen: _Seen) -> Verdict:
         found = paired_delong(seen.label, seen.probability, other, confidence=confidence)
         return found.difference
 
-    record = seen.record
+    control = seen.control
     auc = delong_interval(seen.label, seen.probability, scale="logit")
-    if not record["left"]:
+    if not control.left:
         must = "must hold 0.5"
         wide = delong_interval(seen.label, seen.probability, scale="logit", confidence=JUDGED)
         verdict = _holds_half(wide)
     else:
-        must = "must fall" if record["falls"] else "must not rise"
+        must = "must fall" if control.falls else "must not rise"
         must += ", nor pass the best possible" if seen.best is not None else ""
         bounds = [minus(seen.true_probability, confidence=JUDGED)]
         bounds += [minus(seen.best, confidence=JUDGED)] if seen.best is not None else []
-        verdict = _no_better(bounds, falls=record["falls"])
+        verdict = _no_better(bounds, falls=control.falls)
     return Verdict(
-        record["name"],
-        record["what"],
-        must,
-        auc,
-        minus(seen.true_probability) if has_own_labels else None,
-        minus(seen.best) if seen.best is not None else None,
-        verdict,
+        name=control.name,
+        what=control.what,
+        must=must,
+        auc=auc,
+        to_true=minus(seen.true_probability) if has_own_labels else None,
+        to_best=minus(seen.best) if seen.best is not None else None,
+        verdict=verdict,
     )
 
 

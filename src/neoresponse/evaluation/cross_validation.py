@@ -8,11 +8,16 @@ table of out-of-fold predictions per run.
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
+from neoresponse.contracts.cross_validation import (
+    CrossValidation,
+    FoldAuc,
+    OutOfFoldComparison,
+    OutOfFoldMetrics,
+)
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
 from neoresponse.settings import FLOORS
@@ -20,12 +25,10 @@ from neoresponse.stats import auc
 from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
 from neoresponse.types import FloatArray, IntArray
 
-SCHEMA = "neoresponse.cross-validation/1"
-FOLDER, FILE_NAME = "cross-validation", "cross-validation.json"
-"""In a study folder, and in the folder `evaluation` there."""
+FOLDER = "cross-validation"
+"""In a study folder."""
 COLUMNS = ("patient_id", "repeat", "fold", "label", "probability")
 
-Content = dict[str, Any]
 Place = tuple[int, int]
 """Repeat and fold, both counted from 1."""
 Tested = Mapping[Place, Sequence[Prediction]]
@@ -114,7 +117,7 @@ def choose_inside(
 
 def cross_validation(
     found: Mapping[str, OutOfFold], *, confidence: float, is_simulated: bool, cohort_name: str
-) -> Content:
+) -> CrossValidation:
     """AUC of every run within folds, and how runs and floors differ.
 
     Args:
@@ -124,40 +127,39 @@ def cross_validation(
         cohort_name: shown in the report.
 
     Returns:
-        The content of `cross-validation.json`, but for how runs were chosen.
+        The numbers, but for how runs were chosen.
     """
     first = next(iter(found.values()))
-    return {
-        "schema": SCHEMA,
-        "is_simulated": is_simulated,
-        "cohort_name": cohort_name,
-        "confidence": confidence,
-        "num_patients": len(first.label),
-        "num_pcr": int(first.label.sum()),
-        "num_repeats": len(first.fold),
-        "num_folds": int(first.fold.max()),
-        "run_order": list(found),
-        "runs": {name: _numbers(one, confidence) for name, one in found.items()},
-        "comparisons": [
+    return CrossValidation(
+        is_simulated=is_simulated,
+        cohort_name=cohort_name,
+        confidence=confidence,
+        num_patients=len(first.label),
+        num_pcr=int(first.label.sum()),
+        num_repeats=len(first.fold),
+        num_folds=int(first.fold.max()),
+        run_order=tuple(found),
+        runs={name: _numbers(one, confidence) for name, one in found.items()},
+        comparisons=tuple(
             _comparison(found, run, against, confidence)
             for run in found
             for against in found
             if against in FLOORS and run not in FLOORS
-        ],
-    }
+        ),
+    )
 
 
-def _numbers(one: OutOfFold, confidence: float) -> Content:
+def _numbers(one: OutOfFold, confidence: float) -> OutOfFoldMetrics:
     """AUC within folds with its interval, and that of each fold."""
-    by_fold = [
-        {"repeat": repeat, "fold": int(number), "auc": _auc_of_fold(one, repeat, int(number))}
+    by_fold = tuple(
+        FoldAuc(repeat=repeat, fold=int(number), auc=_auc_of_fold(one, repeat, int(number)))
         for repeat in range(1, len(one.fold) + 1)
         for number in np.unique(one.fold)
-    ]
+    )
     estimate = cross_validated_auc(one.label, one.probability, one.fold, confidence=confidence)
-    known = [fold["auc"] for fold in by_fold if fold["auc"] is not None]
+    known = [fold.auc for fold in by_fold if fold.auc is not None]
     deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return {"auc": asdict(estimate), "by_fold": by_fold, "deviation_over_folds": deviation}
+    return OutOfFoldMetrics(auc=estimate, by_fold=by_fold, deviation_over_folds=deviation)
 
 
 def _auc_of_fold(one: OutOfFold, repeat: int, number: int) -> float | None:
@@ -168,15 +170,12 @@ def _auc_of_fold(one: OutOfFold, repeat: int, number: int) -> float | None:
 
 def _comparison(
     found: Mapping[str, OutOfFold], run: str, against: str, confidence: float
-) -> Content:
+) -> OutOfFoldComparison:
     """A run against a floor over the same folds."""
     one, two = found[run], found[against]
     result = compare_cross_validated(
         one.label, one.probability, two.probability, one.fold, confidence=confidence
     )
-    return {
-        "run": run,
-        "against": against,
-        "difference": asdict(result.difference),
-        "p_value": result.p_value,
-    }
+    return OutOfFoldComparison(
+        run=run, against=against, difference=result.difference, p_value=result.p_value
+    )

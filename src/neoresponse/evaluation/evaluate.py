@@ -5,14 +5,18 @@ fitted (threshold, recalibration, floor with image) is so on validation patients
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
 from neoresponse.contracts.characteristics import Characteristics, read_characteristics
 from neoresponse.contracts.groups import VALIDATION, Group, groups_of_patients, test_cohorts
-from neoresponse.contracts.metrics import SCHEMA
+from neoresponse.contracts.metrics import (
+    BootstrapUsed,
+    GroupMetrics,
+    Metrics,
+    RunMetrics,
+    SubgroupRow,
+)
 from neoresponse.contracts.predictions import Prediction, floor_file, read_card, read_predictions
 from neoresponse.data.cut import rule_in_words
 from neoresponse.errors import RunError
@@ -34,8 +38,6 @@ from neoresponse.evaluation.subgroups import subgroups
 from neoresponse.settings import CLINICAL_FLOOR, FLOORS, EvaluateSettings
 from neoresponse.types import Modality
 
-Content = dict[str, Any]
-
 
 def evaluate(
     predictions: Mapping[str, Sequence[Prediction]],
@@ -44,7 +46,7 @@ def evaluate(
     is_simulated: bool,
     cohort_name: str,
     thresholds: Mapping[str, float] | None = None,
-) -> Content:
+) -> Metrics:
     """Compute every metric of every run, and what each adds to the clinical floors.
 
     Args:
@@ -56,7 +58,7 @@ def evaluate(
             validation patients.
 
     Returns:
-        The content of `metrics.json`, without limits and subgroups, which need more than
+        The metrics, without limits and subgroups, which need more than
         predictions, and not audited yet.
 
     Raises:
@@ -70,30 +72,25 @@ def evaluate(
         name: _run_metrics(found, settings, brought=(thresholds or {}).get(name))
         for name, found in groups.items()
     }
-    cuts = {name: run["threshold"] for name, run in runs.items()}
-    return {
-        "schema": SCHEMA,
-        "is_simulated": is_simulated,
-        "cohort_name": cohort_name,
-        "confidence": settings.confidence,
-        "bootstrap": {"replicates": settings.replicates, "seed": settings.bootstrap_seed},
-        "threshold_rule": settings.threshold,
-        "threshold_rule_in_words": rule_in_words(settings),
-        "decision_thresholds": list(settings.decision_thresholds),
-        "run_order": list(runs),
-        "runs": runs,
-        "comparisons": comparisons(groups, settings, thresholds=cuts),
-        "likelihood_ratios": likelihood_ratios(groups),
-        "subgroups": [],
-        "limits": [],
-        "seeds": [],
-        "contradictions": [],
-    }
+    cuts = {name: run.threshold for name, run in runs.items()}
+    return Metrics(
+        is_simulated=is_simulated,
+        cohort_name=cohort_name,
+        confidence=settings.confidence,
+        bootstrap=BootstrapUsed(replicates=settings.replicates, seed=settings.bootstrap_seed),
+        threshold_rule=settings.threshold,
+        threshold_rule_in_words=rule_in_words(settings),
+        decision_thresholds=settings.decision_thresholds,
+        run_order=tuple(runs),
+        runs=runs,
+        comparisons=comparisons(groups, settings, thresholds=cuts),
+        likelihood_ratios=likelihood_ratios(groups),
+    )
 
 
 def evaluate_files(
     sources: Mapping[str, Path], settings: EvaluateSettings, *, truth: Path | None = None
-) -> Content:
+) -> Metrics:
     """Evaluate predictions files, and the floors and characteristics that lie beside the first.
 
     Args:
@@ -103,7 +100,7 @@ def evaluate_files(
             whose inputs are known is then held against the best possible.
 
     Returns:
-        The content of `metrics.json`.
+        The metrics, not audited yet.
 
     Raises:
         RunError: a file cannot be read, or two runs give one patient different labels.
@@ -113,7 +110,7 @@ def evaluate_files(
     floors = {name: beside / floor_file(name) for name in FLOORS}
     files = dict(sources) | {name: path for name, path in floors.items() if path.is_file()}
     predictions = {name: read_predictions(path) for name, path in files.items()}
-    content = evaluate(
+    metrics = evaluate(
         predictions,
         settings,
         is_simulated=any(card.is_simulated for card in cards.values()),
@@ -121,14 +118,14 @@ def evaluate_files(
         thresholds={n: card.threshold for n, card in cards.items() if card.threshold is not None},
     )
     known = read_characteristics(beside / CHARACTERISTICS)
-    content |= {"subgroups": _subgroups(predictions, known, settings)}
+    metrics = metrics.model_copy(update={"subgroups": _subgroups(predictions, known, settings)})
     if truth is None:
-        return content
+        return metrics
     inputs = {name: frozenset(card.inputs) for name, card in cards.items()}
     inputs[CLINICAL_FLOOR] = frozenset([Modality.CLINICAL])
     limited = {name: rows for name, rows in predictions.items() if inputs.get(name)}
     found = limits(limited, inputs, read_oracle(truth), confidence=settings.confidence)
-    return content | {"limits": [asdict(limit) for limit in found]}
+    return metrics.model_copy(update={"limits": tuple(found)})
 
 
 def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
@@ -146,46 +143,54 @@ def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
 
 def _run_metrics(
     groups: Mapping[str, Group], settings: EvaluateSettings, *, brought: float | None
-) -> Content:
+) -> RunMetrics:
     """Threshold, recalibration and all groups of one run."""
     validation = groups.get(VALIDATION)
     threshold, note = choose_threshold(validation, settings, brought=brought)
     maps = fit_recalibrations(validation)
     tested = set(test_cohorts(list(groups)))
-    return {
-        "threshold": threshold,
-        "threshold_note": note,
-        "recalibration": {name: one.as_content() for name, one in maps.items()},
-        "cohorts": {
-            name: _group_metrics(group, settings, threshold=threshold)
-            | {"recalibrated": recalibrated(group, maps, settings) if name in tested else {}}
+    return RunMetrics(
+        threshold=threshold,
+        threshold_note=note,
+        recalibration={name: one.as_record() for name, one in maps.items()},
+        cohorts={
+            name: _group_metrics(group, settings, threshold=threshold).model_copy(
+                update={"recalibrated": recalibrated(group, maps, settings)}
+                if name in tested
+                else {}
+            )
             for name, group in groups.items()
         },
-    }
+    )
 
 
-def _group_metrics(group: Group, settings: EvaluateSettings, *, threshold: float) -> Content:
-    """Every number about one group."""
+def _group_metrics(group: Group, settings: EvaluateSettings, *, threshold: float) -> GroupMetrics:
+    """Every number about one group, but for recalibrated probabilities."""
     patients = group.label, group.probability
-    return {
-        "num_patients": len(group.label),
-        "num_pcr": int(group.label.sum()),
-        "num_without_label": group.num_without_label,
+    counts, calls = at_threshold(*patients, settings, threshold=threshold)
+    roc, precision_recall = curves(*patients)
+    return GroupMetrics(
+        num_patients=len(group.label),
+        num_pcr=int(group.label.sum()),
+        num_without_label=group.num_without_label,
+        counts=counts,
         **discrimination(*patients, settings),
-        **at_threshold(*patients, settings, threshold=threshold),
-        "calibration": calibration(*patients, settings),
-        "decision": decision(*patients, settings),
-        **curves(*patients),
-    }
+        **calls,
+        calibration=calibration(*patients, settings),
+        recalibrated={},
+        decision=decision(*patients, settings),
+        roc=roc,
+        precision_recall=precision_recall,
+    )
 
 
 def _subgroups(
     predictions: Mapping[str, Sequence[Prediction]],
     characteristics: Characteristics,
     settings: EvaluateSettings,
-) -> list[Content]:
+) -> tuple[SubgroupRow, ...]:
     """Subgroups of every run, where anything is known of the patients."""
     if not characteristics:
-        return []
+        return ()
     groups = {name: groups_of_patients(rows) for name, rows in predictions.items()}
     return subgroups(groups, characteristics, settings)

@@ -1,9 +1,12 @@
 """What `evaluate_table` found, as a table to be read on a terminal."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-Content = Mapping[str, Any]
+from neoresponse.contracts.evaluation import AucDifference, ColumnMetrics, TableEvaluation
+from neoresponse.contracts.metrics import Calibration, NetBenefitDifference
+from neoresponse.types import Estimate
+
+AnyEstimate = Estimate | AucDifference | NetBenefitDifference
 ORDER = {"auc": "AUC", "average_precision": "average precision"}
 CALLS = {
     **{"sensitivity": "SENS", "specificity": "SPEC", "ppv": "PPV", "npv": "NPV"},
@@ -31,101 +34,101 @@ PER_100 = {
 }
 
 
-def evaluation_as_text(found: Content) -> str:
+def evaluation_as_text(found: TableEvaluation) -> str:
     """All numbers in words, with the methods behind the intervals at the end."""
     return "\n".join([*_head(found), *_models(found), *_comparison(found), *_methods(found)])
 
 
-def _head(found: Content) -> Iterator[str]:
+def _head(found: TableEvaluation) -> Iterator[str]:
     """Who they are, and who was left out."""
-    share = 100 * found["num_pcr"] / found["num_patients"]
-    yield f"{found['num_patients']} patients, {found['num_pcr']} with pCR ({share:.0f} %)"
-    missing = [f"{num} without {name}" for name, num in found["num_missing"].items() if num]
+    share = 100 * found.num_pcr / found.num_patients
+    yield f"{found.num_patients} patients, {found.num_pcr} with pCR ({share:.0f} %)"
+    missing = [f"{num} without {name}" for name, num in found.num_missing.items() if num]
     lost = f": {', '.join(missing)}" if missing else ""
-    yield f"{found['num_left_out']} of {found['num_rows']} rows left out{lost}"
-    yield f"{100 * found['confidence']:g} % intervals stand in brackets"
+    yield f"{found.num_left_out} of {found.num_rows} rows left out{lost}"
+    yield f"{100 * found.confidence:g} % intervals stand in brackets"
 
 
-def _models(found: Content) -> Iterator[str]:
+def _models(found: TableEvaluation) -> Iterator[str]:
     """One block per column of probabilities."""
-    for name, model in found["models"].items():
+    for name, model in found.models.items():
         yield f"\n{name}"
-        if model["note"]:
-            yield f"  {model['note']}"
-        yield from (_line(word, model[key]) for key, word in ORDER.items())
-        if model["counts"] is not None:
-            yield f"  at the threshold {found['threshold']:g} ({found['threshold_note']}):"
+        if model.note:
+            yield f"  {model.note}"
+        yield from (_line(word, getattr(model, key)) for key, word in ORDER.items())
+        if model.counts is not None:
+            yield f"  at the threshold {found.threshold:g} ({found.threshold_note}):"
             yield from _calls(model)
-        if model["is_probability"]:
+        if model.is_probability:
             yield "  calibration:"
             for key, word in WORDS.items():
-                yield _line(word, model["calibration"][key], indent=4)
-            yield from _brier_parts(model["calibration"])
+                yield _line(word, getattr(model.calibration, key), indent=4)
+            yield from _brier_parts(model.calibration)
 
 
-def _calls(model: Content) -> Iterator[str]:
+def _calls(model: ColumnMetrics) -> Iterator[str]:
     """Counts, rates and net benefit at the threshold."""
-    counts = model["counts"]
-    yield "    " + ", ".join(f"{key.upper()} {counts[key]}" for key in counts)
-    yield from (_line(word, model[key], indent=4) for key, word in CALLS.items())
-    if model["net_benefit"] is not None:
+    counts = model.counts or ()
+    yield "    " + ", ".join(f"{key.upper()} {num}" for key, num in counts)
+    yield from (_line(word, getattr(model, key), indent=4) for key, word in CALLS.items())
+    if model.net_benefit is not None:
         for key, word in PER_100.items():
-            yield _line(word, model["net_benefit"][key], indent=4)
+            yield _line(word, getattr(model.net_benefit, key), indent=4)
 
 
-def _brier_parts(calibration: Content) -> Iterator[str]:
+def _brier_parts(calibration: Calibration) -> Iterator[str]:
     """The Brier score taken apart, in one line."""
-    parts = {word: calibration[key]["value"] for key, word in PARTS.items()}
+    parts = {word: getattr(calibration, key).value for key, word in PARTS.items()}
     if None not in parts.values():
         listed = ", ".join(f"{word} {value:.3f}" for word, value in parts.items())
         yield f"    Brier = reliability - resolution + uncertainty + within bins: {listed}"
 
 
-def _comparison(found: Content) -> Iterator[str]:
+def _comparison(found: TableEvaluation) -> Iterator[str]:
     """The first column less the second."""
-    pair = found["comparison"]
+    pair = found.comparison
     if pair is None:
         return
-    yield f"\n{pair['first']} less {pair['second']}, same patients"
-    difference = pair["auc_difference"]
-    yield f"{_line('AUC', difference)}{_p(difference['p_value'])}"
-    if pair["mcnemar"] is not None:
-        test = pair["mcnemar"]
+    yield f"\n{pair.first} less {pair.second}, same patients"
+    difference = pair.auc_difference
+    yield f"{_line('AUC', difference)}{_p(difference.p_value)}"
+    if pair.mcnemar is not None:
+        test = pair.mcnemar
         yield (
-            f"  right at {found['threshold']:g}: only {pair['first']} in "
-            f"{test['num_only_first_right']}, only {pair['second']} in "
-            f"{test['num_only_second_right']} patients{_p(test['p_value'])}, {test['method']}"
+            f"  right at {found.threshold:g}: only {pair.first} in "
+            f"{test.num_only_first_right}, only {pair.second} in "
+            f"{test.num_only_second_right} patients{_p(test.p_value)}, {test.method}"
         )
-    if pair["net_benefit_difference"] is not None:
-        yield _line(f"net benefit at {found['threshold']:g}", pair["net_benefit_difference"])
+    if pair.net_benefit_difference is not None:
+        yield _line(f"net benefit at {found.threshold:g}", pair.net_benefit_difference)
 
 
-def _methods(found: Content) -> Iterator[str]:
+def _methods(found: TableEvaluation) -> Iterator[str]:
     """How the intervals were made."""
-    model = next(iter(found["models"].values()))
+    model = next(iter(found.models.values()))
     shown = {
-        "AUC": model["auc"],
-        "average precision": model["average_precision"],
-        "rates": model["accuracy"],
-        "F1, MCC": model["f1"],
-        "calibration": model["calibration"]["slope"],
-        "Brier score": model["calibration"]["brier"],
+        "AUC": model.auc,
+        "average precision": model.average_precision,
+        "rates": model.accuracy,
+        "F1, MCC": model.f1,
+        "calibration": model.calibration.slope,
+        "Brier score": model.calibration.brier,
     }
-    methods = [f"{word} {one['method']}" for word, one in shown.items() if one["method"] != "none"]
+    methods = [f"{word} {one.method}" for word, one in shown.items() if one.method != "none"]
     yield f"\nIntervals: {'; '.join(methods)}."
     yield "For research use only. Not a medical device."
 
 
-def _line(word: str, estimate: Content, *, indent: int = 2) -> str:
+def _line(word: str, estimate: AnyEstimate, *, indent: int = 2) -> str:
     """A number, its interval, and what is to be said about it."""
     left = f"{' ' * indent}{word}".ljust(32)
-    note = f"  {estimate['note']}" if estimate["note"] else ""
-    if estimate["value"] is None:
+    note = f"  {estimate.note}" if estimate.note else ""
+    if estimate.value is None:
         return f"{left}–{note}"
-    if estimate["low"] is None:
-        return f"{left}{estimate['value']:.3f}{note}"
-    interval = f"[{estimate['low']:.3f}, {estimate['high']:.3f}]"
-    return f"{left}{estimate['value']:.3f}  {interval}{note}"
+    if estimate.low is None:
+        return f"{left}{estimate.value:.3f}{note}"
+    interval = f"[{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{left}{estimate.value:.3f}  {interval}{note}"
 
 
 def _p(value: float | None) -> str:

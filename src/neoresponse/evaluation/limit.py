@@ -6,43 +6,20 @@ traits, without error; see docs/explanation/phantom.md.
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from neoresponse.contracts.groups import groups_of_patients, test_cohorts
+from neoresponse.contracts.metrics import Limit
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
 from neoresponse.stats import auc_interval, paired_delong
-from neoresponse.types import Estimate, Modality
+from neoresponse.types import Modality
 
 ORACLE = "oracle.csv"
 Oracle = Mapping[str, Mapping[str, float]]
 """patient_id -> inputs joined by `+` -> the best possible probability."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One run in one group of patients, beside the best possible.
-
-    Attributes:
-        run: name of the run.
-        cohort: "TC1", "TC2", both, or another test cohort.
-        inputs: what the run sees, joined by `+`.
-        num_patients: of the group.
-        reached: AUC of the run.
-        best: AUC of the oracle for the same patients and inputs.
-        gap: reached - best, paired.
-    """
-
-    run: str
-    cohort: str
-    inputs: str
-    num_patients: int
-    reached: Estimate
-    best: Estimate
-    gap: Estimate
 
 
 def read_oracle(truth: Path) -> Oracle:

@@ -1,15 +1,24 @@
-"""Labels and probabilities of one group -> every number about it, ready for JSON.
+"""Labels and probabilities of one group -> every number about it.
 
-In: two arrays and the settings. Out: `Estimate`s as dictionaries, and the points of curves. Nothing
+In: two arrays and the settings. Out: parts of the record `Numbers`. Nothing
 is chosen or fitted here: the threshold comes from elsewhere.
 """
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 
+from neoresponse.contracts.metrics import (
+    Calibration,
+    CalibrationBin,
+    Counts,
+    Decision,
+    DecisionCurve,
+    NetBenefit,
+    PrecisionRecall,
+    Roc,
+)
 from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     Bootstrap,
@@ -35,7 +44,6 @@ from neoresponse.stats import (
 )
 from neoresponse.types import Estimate, FloatArray, IntArray
 
-Content = dict[str, Any]
 NUM_BINS = 10
 """Bins of the calibration curve (equal counts), of the calibration error and Brier's parts (equal
 width)."""
@@ -49,7 +57,9 @@ DEPENDS = "no interval: it depends on the bins and is biased in small groups"
 NO_PROBABILITY = "not estimable: the column holds scores, not probabilities from 0 to 1"
 
 
-def discrimination(label: IntArray, probability: FloatArray, settings: EvaluateSettings) -> Content:
+def discrimination(
+    label: IntArray, probability: FloatArray, settings: EvaluateSettings
+) -> dict[str, Estimate]:
     """AUC and average precision; these need an order, not probabilities.
 
     Args:
@@ -59,22 +69,20 @@ def discrimination(label: IntArray, probability: FloatArray, settings: EvaluateS
     """
     plan = bootstrap_plan(settings, kind="bca" if len(label) <= MANY else "percentile")
     return {
-        "auc": asdict(auc_interval(label, probability, confidence=settings.confidence)),
-        "average_precision": asdict(
-            bootstrap_area(
-                label,
-                probability,
-                measure=area_under_precision,
-                rng=generator(settings),
-                plan=plan,
-            )
+        "auc": auc_interval(label, probability, confidence=settings.confidence),
+        "average_precision": bootstrap_area(
+            label,
+            probability,
+            measure=area_under_precision,
+            rng=generator(settings),
+            plan=plan,
         ),
     }
 
 
 def at_threshold(
     label: IntArray, probability: FloatArray, settings: EvaluateSettings, *, threshold: float
-) -> Content:
+) -> tuple[Counts, dict[str, Estimate]]:
     """The four counts, and what is made from them.
 
     Args:
@@ -88,13 +96,12 @@ def at_threshold(
         counts, rng=generator(settings), plan=bootstrap_plan(settings, kind="bca")
     )
     estimates = {**rates(counts, confidence=settings.confidence), **measures}
-    return {
-        "counts": asdict(counts),
-        **{name: asdict(estimate) for name, estimate in estimates.items()},
-    }
+    return Counts(**asdict(counts)), estimates
 
 
-def calibration(label: IntArray, probability: FloatArray, settings: EvaluateSettings) -> Content:
+def calibration(
+    label: IntArray, probability: FloatArray, settings: EvaluateSettings
+) -> Calibration:
     """Whether probabilities can be taken at their word.
 
     Args:
@@ -113,41 +120,34 @@ def calibration(label: IntArray, probability: FloatArray, settings: EvaluateSett
         label, probability, num_bins=NUM_BINS, by="count", confidence=confidence
     )
     parts = {**asdict(apart.parts), "within_bins": apart.within_bins}
-    estimates = {
-        "slope": line.slope,
-        "intercept": line.intercept,
-        "in_the_large": line.in_the_large,
-        "brier": bootstrap_brier(label, probability, rng=generator(settings), plan=plan),
+    return Calibration(
+        slope=line.slope,
+        intercept=line.intercept,
+        in_the_large=line.in_the_large,
+        brier=bootstrap_brier(label, probability, rng=generator(settings), plan=plan),
         **{name: replace(bare, value=value, note=DEPENDS) for name, value in parts.items()},
-        "ece": replace(bare, value=error, note=BIASED),
-        "ece_by_chance": calibration_error_by_chance(
+        ece=replace(bare, value=error, note=BIASED),
+        ece_by_chance=calibration_error_by_chance(
             probability, num_bins=NUM_BINS, rng=generator(settings), plan=plan
         ),
-    }
-    return {
-        **{name: asdict(estimate) for name, estimate in estimates.items()},
-        "num_without_log_odds": line.num_left_out,
-        "curve": [
-            {"mean_probability": one.mean_probability, "observed": asdict(one.observed)}
+        num_without_log_odds=line.num_left_out,
+        curve=tuple(
+            CalibrationBin(mean_probability=one.mean_probability, observed=one.observed)
             for one in curve
-        ],
-    }
+        ),
+    )
 
 
-CALIBRATION = (
-    *("slope", "intercept", "in_the_large", "brier", "reliability", "resolution", "uncertainty"),
-    *("within_bins", "ece", "ece_by_chance"),
-)
-"""Names of the estimates that `calibration` gives."""
+def no_calibration(settings: EvaluateSettings, *, note: str) -> Calibration:
+    """The same record with no numbers, and why."""
+    missing = Estimate(None, None, None, 0, "none", settings.confidence, note)
+    names = [
+        name for name, field in Calibration.model_fields.items() if field.annotation is Estimate
+    ]
+    return Calibration(**dict.fromkeys(names, missing), num_without_log_odds=0, curve=())
 
 
-def no_calibration(settings: EvaluateSettings, *, note: str) -> Content:
-    """The same names with no numbers, and why."""
-    missing = asdict(Estimate(None, None, None, 0, "none", settings.confidence, note))
-    return {**dict.fromkeys(CALIBRATION, missing), "num_without_log_odds": 0, "curve": []}
-
-
-def decision(label: IntArray, probability: FloatArray, settings: EvaluateSettings) -> Content:
+def decision(label: IntArray, probability: FloatArray, settings: EvaluateSettings) -> Decision:
     """Net benefit over all thresholds, and patients per 100 at those that one would act on.
 
     Args:
@@ -156,21 +156,21 @@ def decision(label: IntArray, probability: FloatArray, settings: EvaluateSetting
         settings: coverage, bootstrap, `decision_thresholds`.
     """
     if not len(label):
-        return {"curve": _no_curve(), "at": []}
+        return Decision(curve=_no_curve(), at=())
     plan = bootstrap_plan(settings)
     found = decision_curve(label, probability, thresholds=GRID, rng=generator(settings), plan=plan)
     assert found.low is not None
     assert found.high is not None
-    curve = {
-        "threshold": list(GRID),
-        "net_benefit": found.net_benefit.tolist(),
-        "low": found.low.tolist(),
-        "high": found.high.tolist(),
-        "treat_all": found.treat_all.tolist(),
-        "method": plan.method,
-        "num_patients": len(label),
-    }
-    return {"curve": curve, "at": net_benefits(label, probability, settings)}
+    curve = DecisionCurve(
+        threshold=GRID,
+        net_benefit=found.net_benefit.tolist(),
+        low=found.low.tolist(),
+        high=found.high.tolist(),
+        treat_all=found.treat_all.tolist(),
+        method=plan.method,
+        num_patients=len(label),
+    )
+    return Decision(curve=curve, at=net_benefits(label, probability, settings))
 
 
 def net_benefits(
@@ -179,7 +179,7 @@ def net_benefits(
     settings: EvaluateSettings,
     *,
     thresholds: Iterable[float] | None = None,
-) -> list[Content]:
+) -> tuple[NetBenefit, ...]:
     """Net benefit and patients per 100 at a few thresholds, by default `decision_thresholds`."""
     cuts = list(settings.decision_thresholds if thresholds is None else thresholds)
     plan, everybody = bootstrap_plan(settings), np.ones(len(label))
@@ -195,36 +195,31 @@ def net_benefits(
         )
         for other in (nobody, everybody)
     )
-    return [
-        {
-            "threshold": cut,
-            "net_benefit": asdict(value),
-            "against_treat_all": asdict(gain),
+    return tuple(
+        NetBenefit(
+            threshold=cut,
+            net_benefit=value,
+            against_treat_all=gain,
             **_per_100(confusion(label, probability, threshold=cut), settings),
-            "avoided_per_100": asdict(_scaled(gain, 100 * (1 - cut) / cut)),
-        }
+            avoided_per_100=_scaled(gain, 100 * (1 - cut) / cut),
+        )
         for cut, value, gain in zip(cuts, alone, gains, strict=True)
-    ]
+    )
 
 
-def curves(label: IntArray, probability: FloatArray) -> Content:
+def curves(label: IntArray, probability: FloatArray) -> tuple[Roc, PrecisionRecall]:
     """Points of the ROC and of the precision-recall curve; none where a class is empty."""
     if not has_both_classes(label):
-        return {
-            "roc": {"false_positive_rate": [], "true_positive_rate": []},
-            "precision_recall": {"recall": [], "precision": []},
-        }
+        none = Roc(false_positive_rate=(), true_positive_rate=())
+        return none, PrecisionRecall(recall=(), precision=())
     roc, precise = roc_curve(label, probability), precision_recall_curve(label, probability)
-    return {
-        "roc": {
-            "false_positive_rate": roc.false_positive_rate.tolist(),
-            "true_positive_rate": roc.true_positive_rate.tolist(),
-        },
-        "precision_recall": {
-            "recall": precise.recall.tolist(),
-            "precision": precise.precision.tolist(),
-        },
-    }
+    return (
+        Roc(
+            false_positive_rate=roc.false_positive_rate.tolist(),
+            true_positive_rate=roc.true_positive_rate.tolist(),
+        ),
+        PrecisionRecall(recall=precise.recall.tolist(), precision=precise.precision.tolist()),
+    )
 
 
 def generator(settings: EvaluateSettings) -> np.random.Generator:
@@ -241,14 +236,12 @@ def bootstrap_plan(settings: EvaluateSettings, *, kind: str = "percentile") -> B
     )
 
 
-def _per_100(counts: Confusion, settings: EvaluateSettings) -> Content:
+def _per_100(counts: Confusion, settings: EvaluateSettings) -> dict[str, Estimate]:
     """Patients rightly and wrongly called pCR, of 100."""
     found = {"true_positives_per_100": counts.tp, "false_positives_per_100": counts.fp}
     return {
-        name: asdict(
-            _scaled(
-                wilson_interval(num, counts.num_patients, confidence=settings.confidence), 100.0
-            )
+        name: _scaled(
+            wilson_interval(num, counts.num_patients, confidence=settings.confidence), 100.0
         )
         for name, num in found.items()
     }
@@ -263,7 +256,8 @@ def _scaled(estimate: Estimate, factor: float) -> Estimate:
     return replace(estimate, value=value, low=low, high=high)
 
 
-def _no_curve() -> Content:
+def _no_curve() -> DecisionCurve:
     """A decision curve without patients."""
-    names = ("threshold", "net_benefit", "low", "high", "treat_all")
-    return {**{name: [] for name in names}, "method": "none", "num_patients": 0}
+    return DecisionCurve(
+        threshold=(), net_benefit=(), low=(), high=(), treat_all=(), method="none", num_patients=0
+    )

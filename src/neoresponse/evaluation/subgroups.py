@@ -5,27 +5,25 @@ In: a run's patients and their characteristics. Out: one row per variable. Nothi
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from neoresponse.cohort.dictionary import CLINICAL, Levels
 from neoresponse.contracts.characteristics import VARIABLES, Characteristics
 from neoresponse.contracts.groups import Group, main_cohort
+from neoresponse.contracts.metrics import Level, SubgroupRow, Test
 from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import adjust_p_values, auc_interval, heterogeneity_test
 
 MAX_LEVELS = 12
 """A variable with more levels, such as a name per patient, makes no subgroups."""
 
-Content = dict[str, Any]
-
 
 def subgroups(
     groups: Mapping[str, Mapping[str, Group]],
     characteristics: Characteristics,
     settings: EvaluateSettings,
-) -> list[Content]:
+) -> tuple[SubgroupRow, ...]:
     """AUC in each subgroup of the cohort that a study is judged by, for every run.
 
     Args:
@@ -38,24 +36,27 @@ def subgroups(
         interval, and Cochran's Q that the levels have one AUC, P adjusted by Holm over the
         variables of a run.
     """
-    rows = []
+    rows: list[SubgroupRow] = []
     for run, found in groups.items():
         cohort = main_cohort(list(found))
         if cohort is None:
             continue
-        of_run = [
-            row | {"run": run, "cohort": cohort}
+        of_run = (
+            _variable(found[cohort], (run, cohort, name), characteristics, settings)
             for name in VARIABLES
-            if (row := _variable(found[cohort], name, characteristics, settings))
-        ]
-        rows += _adjusted(of_run)
-    return rows
+        )
+        rows += _adjusted([row for row in of_run if row is not None])
+    return tuple(rows)
 
 
 def _variable(
-    group: Group, name: str, characteristics: Characteristics, settings: EvaluateSettings
-) -> Content | None:
+    group: Group,
+    place: tuple[str, str, str],
+    characteristics: Characteristics,
+    settings: EvaluateSettings,
+) -> SubgroupRow | None:
     """One variable of one run; None where it has fewer than two levels, or too many."""
+    run, cohort, name = place
     words = [
         _level(name, characteristics.get(patient_id, {}).get(name), settings)
         for patient_id in group.patient_id
@@ -67,20 +68,22 @@ def _variable(
     patients = {
         level: (group.label[is_in], group.probability[is_in]) for level, is_in in members.items()
     }
-    return {
-        "variable": name,
-        "num_unknown": words.count(None),
-        "interaction": asdict(heterogeneity_test(list(patients.values()))),
-        "levels": [
-            {
-                "level": level,
-                "num_patients": len(label),
-                "num_pcr": int(label.sum()),
-                "auc": asdict(auc_interval(label, values, confidence=settings.confidence)),
-            }
+    return SubgroupRow(
+        run=run,
+        cohort=cohort,
+        variable=name,
+        num_unknown=words.count(None),
+        interaction=Test(**asdict(heterogeneity_test(list(patients.values())))),
+        levels=tuple(
+            Level(
+                level=level,
+                num_patients=len(label),
+                num_pcr=int(label.sum()),
+                auc=auc_interval(label, values, confidence=settings.confidence),
+            )
             for level, (label, values) in patients.items()
-        ],
-    }
+        ),
+    )
 
 
 def _level(name: str, value: str | None, settings: EvaluateSettings) -> str | None:
@@ -104,11 +107,11 @@ def _in_order(name: str, found: set[str], settings: EvaluateSettings) -> list[st
     return [*known, *sorted(found - set(known))]
 
 
-def _adjusted(rows: list[Content]) -> list[Content]:
+def _adjusted(rows: list[SubgroupRow]) -> list[SubgroupRow]:
     """P values of the variables of one run, adjusted by Holm."""
-    values = [row["interaction"]["p_value"] for row in rows]
+    values = [row.interaction.p_value for row in rows]
     known = adjust_p_values([value for value in values if value is not None]).tolist()
     return [
-        row | {"p_adjusted": None if value is None else known.pop(0)}
+        row.model_copy(update={"p_adjusted": None if value is None else known.pop(0)})
         for row, value in zip(rows, values, strict=True)
     ]

@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 
 from neoresponse.cohort.split import Assignment
+from neoresponse.contracts.controls import ControlFile, Controls
 from neoresponse.contracts.predictions import Prediction, write_predictions
+from neoresponse.contracts.record import write_record
 from neoresponse.data.batch import Batch
 from neoresponse.data.dataset import Dataset, open_for
 from neoresponse.data.forward import Precision, batch_probability, prediction_precision
-from neoresponse.durable import write_json
 from neoresponse.errors import RunError
 from neoresponse.models.trained import TrainedModel
 from neoresponse.preprocess.store import Store
 from neoresponse.types import Modality, Track, untracked
 
-SCHEMA, FILE_NAME = "neoresponse.controls/1", "controls.json"
 TRUE_INPUTS = "true inputs"
 PATIENTS_PER_BATCH = 8
 ULTRASOUND = (Modality.US_0, Modality.US_1)
@@ -103,12 +103,16 @@ def predict_controls(
         )  # fmt: skip
         left = [str(m) for m in Modality if m in control.left and m in inputs]
         records.append(
-            {"name": control.name, "what": control.what, "file": f"{name}.csv", "left": left}
-            | {"falls": control.falls}
+            ControlFile(
+                name=control.name,
+                what=control.what,
+                file=f"{name}.csv",
+                left=tuple(left),
+                falls=control.falls,
+            )
         )
     is_simulated = bool(store.manifest["is_simulated"] or model.card["trained_on"]["is_simulated"])
-    content = {"schema": SCHEMA, "is_simulated": is_simulated, "controls": records}
-    write_json(folder / FILE_NAME, content)
+    write_record(folder, Controls(is_simulated=is_simulated, controls=tuple(records)))
 
 
 def _others(num: int) -> list[int]:

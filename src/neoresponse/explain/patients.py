@@ -13,9 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from neoresponse.cohort.split import Assignment, read_split
+from neoresponse.contracts.explanation import ExplainedPatient, Explanation, HeatMap
+from neoresponse.contracts.record import write_record
 from neoresponse.data.dataset import open_for
 from neoresponse.data.forward import batch_probability
-from neoresponse.durable import write_bytes, write_json
+from neoresponse.durable import write_bytes
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.explain.gradcam import Direction, grad_cam
 from neoresponse.explain.maps import overlay
@@ -28,7 +30,6 @@ from neoresponse.types import (
     Pixels,
 )
 
-SCHEMA = "neoresponse.explain/1"
 SHOWN_PX = 288
 """Smallest side at which an image is shown; a smaller one is enlarged by a whole factor."""
 STRIP_PX, FONT_PX, GAP_PX = 26, 18, 6
@@ -116,28 +117,30 @@ def explain_patients(
         heat = grad_cam(model.network, batch, stage=stage, toward=toward)
         stored = store.patients[row]
         images = [
-            _write_picture(
-                folder,
-                f"{patient.patient_id}_{name}.png",
-                _pair(np.asarray(dataset.arrays[name][row]), heat[name][0]),
-                caption=NAMES[Modality(name)] + (f"  {SIMULATED}" if is_simulated else ""),
+            HeatMap(
+                input=name,
+                file=_write_picture(
+                    folder,
+                    f"{patient.patient_id}_{name}.png",
+                    _pair(np.asarray(dataset.arrays[name][row]), heat[name][0]),
+                    caption=NAMES[Modality(name)] + (f"  {SIMULATED}" if is_simulated else ""),
+                ),
             )
-            | {"input": name}
             for name in dataset.inputs
             if name in stored.available
         ]
         records.append(
-            {
-                "patient_id": patient.patient_id,
-                "cohort": patient.cohort,
-                "label": stored.label,
-                "probability": probability,
-                "toward": toward,
-                "images": images,
-            }
+            ExplainedPatient(
+                patient_id=patient.patient_id,
+                cohort=patient.cohort,
+                label=stored.label,
+                probability=probability,
+                toward=toward,
+                images=tuple(images),
+            )
         )
-    content = {"stage": stage, "is_simulated": is_simulated}
-    write_json(folder / "explain.json", {**content, "schema": SCHEMA, "patients": records})
+    found = Explanation(stage=stage, is_simulated=is_simulated, patients=tuple(records))
+    write_record(folder, found)
 
 
 def _pair(pixels: Pixels, heat: Tensor) -> Pixels:
@@ -158,8 +161,8 @@ def _pair(pixels: Pixels, heat: Tensor) -> Pixels:
     return np.hstack([left, gap, right])
 
 
-def _write_picture(folder: Path, name: str, pixels: Pixels, *, caption: str) -> dict[str, str]:
-    """Write a picture with its caption under it; the entry for the index."""
+def _write_picture(folder: Path, name: str, pixels: Pixels, *, caption: str) -> str:
+    """Write a picture with its caption under it; its name."""
     height, width, _ = pixels.shape
     canvas = Image.new("RGB", (width, height + STRIP_PX), "white")
     canvas.paste(Image.fromarray(pixels), (0, 0))
@@ -168,4 +171,4 @@ def _write_picture(folder: Path, name: str, pixels: Pixels, *, caption: str) -> 
     content = io.BytesIO()
     canvas.save(content, format="PNG")
     write_bytes(folder / name, content.getvalue())
-    return {"file": name}
+    return name

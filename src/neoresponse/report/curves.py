@@ -3,12 +3,13 @@
 In: content of `metrics.json`. Out: the bytes of a figure.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 
+from neoresponse.contracts.metrics import Calibration, GroupMetrics, Metrics
 from neoresponse.report.figures import (
     INK,
     PALE,
@@ -23,14 +24,13 @@ from neoresponse.report.figures import (
     square_axes,
 )
 
-Content = Mapping[str, Any]
 PER_ROW = 3
 """Calibration panels side by side."""
 
 
 @mpl.rc_context(SETTINGS)
 def precision_recall_figure(
-    metrics: Content, cohort: str, *, runs: Sequence[str], title: str
+    metrics: Metrics, cohort: str, *, runs: Sequence[str], title: str
 ) -> bytes:
     """Precision over recall of all runs in one cohort; chance is the share of pCR.
 
@@ -42,28 +42,28 @@ def precision_recall_figure(
     """
     figure, axes = square_axes(num_runs=len(runs))
     for run, group in _groups(metrics, cohort, runs):
-        curve, look = group["precision_recall"], looks(runs)[run]
-        if not curve["recall"]:
+        curve, look = group.precision_recall, looks(runs)[run]
+        if not curve.recall:
             continue
-        label = f"{run}   {say(group['average_precision'])}"
+        label = f"{run}   {say(group.average_precision)}"
         axes.step(
-            [0.0, *curve["recall"]],
-            [*curve["precision"][:1], *curve["precision"]],
+            [0.0, *curve.recall],
+            [*curve.precision[:1], *curve.precision],
             where="pre",
             color=look.colour,
             linestyle=look.dash,
             linewidth=1.6,
             label=label,
         )
-        share = group["num_pcr"] / group["num_patients"] if group["num_patients"] else 0.0
+        share = group.num_pcr / group.num_patients if group.num_patients else 0.0
         axes.axhline(share, color=PALE, linewidth=1, zorder=1)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall (sensitivity)", ylabel="precision (PPV)")
     finish_square(figure, axes, title=title, legend="Average precision (interval)")
-    return as_svg(figure, is_simulated=metrics["is_simulated"])
+    return as_svg(figure, is_simulated=metrics.is_simulated)
 
 
 @mpl.rc_context(SETTINGS)
-def calibration_figure(metrics: Content, cohort: str, *, runs: Sequence[str]) -> bytes:
+def calibration_figure(metrics: Metrics, cohort: str, *, runs: Sequence[str]) -> bytes:
     """Share of pCR over predicted probability, one panel per run.
 
     Args:
@@ -79,13 +79,13 @@ def calibration_figure(metrics: Content, cohort: str, *, runs: Sequence[str]) ->
         left = 0.55 + 2.55 * (place % PER_ROW)
         bottom = height - 2.55 - 2.75 * (place // PER_ROW)
         axes = figure.add_axes((left / width, bottom / height, 1.95 / width, 1.95 / height))
-        _calibration_panel(axes, group["calibration"], looks(runs)[run])
+        _calibration_panel(axes, group.calibration, looks(runs)[run])
         axes.set_title(run, loc="left", fontsize=9)
-    return as_svg(figure, is_simulated=metrics["is_simulated"])
+    return as_svg(figure, is_simulated=metrics.is_simulated)
 
 
 @mpl.rc_context(SETTINGS)
-def decision_figure(metrics: Content, cohort: str, *, runs: Sequence[str]) -> bytes:
+def decision_figure(metrics: Metrics, cohort: str, *, runs: Sequence[str]) -> bytes:
     """Net benefit over the threshold: every run, treating all, treating none.
 
     Args:
@@ -97,23 +97,23 @@ def decision_figure(metrics: Content, cohort: str, *, runs: Sequence[str]) -> by
     axes = figure.add_axes((0.09, 0.19, 0.62, 0.66))
     top = 0.05
     for place, (run, group) in enumerate(_groups(metrics, cohort, runs)):
-        curve, look = group["decision"]["curve"], looks(runs)[run]
-        cuts = curve["threshold"]
+        curve, look = group.decision.curve, looks(runs)[run]
+        cuts = curve.threshold
         if not cuts:
             continue
         if place == 0:
-            axes.plot(cuts, curve["treat_all"], color=INK, linewidth=1, label="treat all as pCR")
+            axes.plot(cuts, curve.treat_all, color=INK, linewidth=1, label="treat all as pCR")
             axes.axhline(0, color=INK, linewidth=1, linestyle=":", label="treat none")
             axes.fill_between(
-                cuts, curve["low"], curve["high"], color=look.colour, alpha=0.15, linewidth=0,
+                cuts, curve.low, curve.high, color=look.colour, alpha=0.15, linewidth=0,
                 label=f"interval of {run}",
             )  # fmt: skip
         axes.plot(
-            cuts, curve["net_benefit"], color=look.colour, linestyle=look.dash, linewidth=1.8,
+            cuts, curve.net_benefit, color=look.colour, linestyle=look.dash, linewidth=1.8,
             label=run,
         )  # fmt: skip
-        top = max(top, *curve["net_benefit"], *curve["high"])
-    for cut in metrics["decision_thresholds"]:
+        top = max(top, *curve.net_benefit, *curve.high)
+    for cut in metrics.decision_thresholds:
         axes.axvline(cut, color=PALE, linewidth=0.8, zorder=0)
     axes.set(xlim=(0, 1), ylim=(-0.35 * top, 1.1 * top))
     axes.set(xlabel="threshold: act from this probability of pCR on", ylabel="net benefit")
@@ -122,31 +122,33 @@ def decision_figure(metrics: Content, cohort: str, *, runs: Sequence[str]) -> by
     figure.text(
         0.02, 1 - 0.12 / height_of(figure), "Net benefit", weight="bold", fontsize=10, va="top"
     )
-    return as_svg(figure, is_simulated=metrics["is_simulated"])
+    return as_svg(figure, is_simulated=metrics.is_simulated)
 
 
-def _groups(metrics: Content, cohort: str, runs: Sequence[str]) -> list[tuple[str, Content]]:
+def _groups(metrics: Metrics, cohort: str, runs: Sequence[str]) -> list[tuple[str, GroupMetrics]]:
     """Each run that has the cohort, and its numbers there."""
-    cohorts = ((run, metrics["runs"][run]["cohorts"]) for run in runs)
+    cohorts = ((run, metrics.runs[run].cohorts) for run in runs)
     return [(run, found[cohort]) for run, found in cohorts if cohort in found]
 
 
-def _calibration_panel(axes: Axes, calibration: Content, look: Look) -> None:
+def _calibration_panel(axes: Axes, calibration: Calibration, look: Look) -> None:
     """Bins of equal counts with Wilson's intervals, and the slope in words."""
     axes.plot([0, 1], [0, 1], color="#8A949E", linewidth=1, linestyle=":")
-    for one in calibration["curve"]:
-        x, share = one["mean_probability"], one["observed"]
-        axes.plot([x, x], [share["low"], share["high"]], color=look.colour, linewidth=1.2)
+    centres = np.array([one.mean_probability for one in calibration.curve])
+    shares = [one.observed for one in calibration.curve]
+    ends = np.array([(share.low, share.high) for share in shares], dtype=float)
+    for x, pair in zip(centres, ends, strict=True):
+        axes.plot([x, x], pair, color=look.colour, linewidth=1.2)
     axes.plot(
-        [one["mean_probability"] for one in calibration["curve"]],
-        [one["observed"]["value"] for one in calibration["curve"]],
+        centres,
+        np.array([share.value for share in shares], dtype=float),
         color=look.colour,
         marker="o",
         markersize=3.5,
         linewidth=0.8,
         linestyle="-",
     )
-    slope = calibration["slope"]["value"]
+    slope = calibration.slope.value
     words = "no slope" if slope is None else f"slope {slope:.2f}"
     axes.text(0.03, 0.95, words, fontsize=8, va="top")
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share with pCR")

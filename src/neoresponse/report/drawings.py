@@ -6,10 +6,11 @@ In: a study folder, read. Out: `Drawing`s.
 from dataclasses import dataclass
 
 from neoresponse.contracts.groups import TRAIN, main_cohort, test_cohorts
+from neoresponse.contracts.metrics import Metrics
 from neoresponse.report import curves, figures, tables
 from neoresponse.report.forest import forest_figure
 from neoresponse.report.pictures import inline_svg
-from neoresponse.report.sources import Content, Study
+from neoresponse.report.sources import Study
 from neoresponse.settings import FLOORS
 
 
@@ -39,27 +40,29 @@ def drawings_of(study: Study) -> dict[str, list[Drawing]]:
     placed: dict[str, list[Drawing]] = {name: [] for name in names}
     runs, groups = study.named(), tables.groups_of(study)
     # Any part may say that patients are simulated; then every figure says so.
-    metrics = (study.metrics or {}) | {"is_simulated": study.is_simulated}
+    metrics = study.metrics and study.metrics.model_copy(
+        update={"is_simulated": study.is_simulated}
+    )
     tested = test_cohorts(groups)
-    if tested:
+    if metrics and tested:
         picture = figures.auc_figure(metrics, runs=runs, cohorts=tested)
         alt = f"AUC with interval of {', '.join(runs)} in {', '.join(tested)}; see the tables."
         placed["auc"].append(Drawing("auc.svg", picture, alt))
     for group in groups:
-        if group != TRAIN:
+        if metrics and group != TRAIN:
             title = tables.COHORTS.get(group, group)
             picture = figures.roc_figure(metrics, group, runs=runs, title=title)
             alt = f"ROC curves in {group}. " + "; ".join(_say_aucs(study, group))
             placed["roc"].append(Drawing(f"roc_{_file_part(group)}.svg", picture, alt))
     cohort = main_cohort(groups)
-    if cohort is not None:
+    if metrics and cohort is not None:
         placed |= _judgements(study, metrics, cohort)
     for run, epochs in study.epochs.items():
         placed[f"curves: {run}"] = _curve_drawings(study, run) if epochs else []
     return placed
 
 
-def _judgements(study: Study, metrics: Content, cohort: str) -> dict[str, list[Drawing]]:
+def _judgements(study: Study, metrics: Metrics, cohort: str) -> dict[str, list[Drawing]]:
     """Figures of the one cohort that the study is judged by."""
     runs, title = study.named(), tables.COHORTS.get(cohort, cohort)
     where = f"{', '.join(runs)} in {title}; see the tables."
@@ -78,20 +81,20 @@ def _judgements(study: Study, metrics: Content, cohort: str) -> dict[str, list[D
     }
 
 
-def _forests(study: Study, metrics: Content) -> list[Drawing]:
+def _forests(study: Study, metrics: Metrics) -> list[Drawing]:
     """Subgroups of every network."""
     found = []
     for run in study.named():
-        rows = [row for row in metrics["subgroups"] if row["run"] == run]
+        rows = [row for row in metrics.subgroups if row.run == run]
         if run in FLOORS or not rows:
             continue
         picture = forest_figure(
             rows,
-            metrics["runs"][run]["cohorts"][rows[0]["cohort"]],
-            is_simulated=metrics["is_simulated"],
-            confidence=metrics["confidence"],
+            metrics.runs[run].cohorts[rows[0].cohort],
+            is_simulated=metrics.is_simulated,
+            confidence=metrics.confidence,
         )
-        alt = f"AUC of {run} by subgroup in {rows[0]['cohort']}; see tables/subgroups.csv."
+        alt = f"AUC of {run} by subgroup in {rows[0].cohort}; see tables/subgroups.csv."
         found.append(Drawing(f"subgroups_{run}.svg", picture, alt))
     return found
 
@@ -114,13 +117,10 @@ def _curve_drawings(study: Study, run: str) -> list[Drawing]:
 
 def _say_aucs(study: Study, group: str) -> list[str]:
     """The AUC of each run in a group, in words."""
-    if study.metrics is None:
-        return []
-    cohorts = {run: study.metrics["runs"][run]["cohorts"] for run in study.named()}
     return [
-        f"{run}: AUC {figures.say(found[group]['auc'])}"
-        for run, found in cohorts.items()
-        if group in found
+        f"{run}: AUC {figures.say(study.groups(run)[group].auc)}"
+        for run in study.named()
+        if group in study.groups(run)
     ]
 
 

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from neoresponse.contracts.metrics import Metrics
 from neoresponse.report.sources import Epoch
 from neoresponse.settings import FLOORS
-from neoresponse.types import RESEARCH_USE, SIMULATED
+from neoresponse.types import RESEARCH_USE, SIMULATED, Estimate
 
 # Okabe and Ito, Color Universal Design, 2008.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -38,8 +39,6 @@ SETTINGS: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
-
-Content = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def looks(runs: Sequence[str]) -> dict[str, Look]:
 
 
 @mpl.rc_context(SETTINGS)
-def auc_figure(metrics: Content, *, runs: Sequence[str], cohorts: Sequence[str]) -> bytes:
+def auc_figure(metrics: Metrics, *, runs: Sequence[str], cohorts: Sequence[str]) -> bytes:
     """AUC and interval of every run in every cohort, one line each.
 
     Args:
@@ -83,17 +82,17 @@ def auc_figure(metrics: Content, *, runs: Sequence[str], cohorts: Sequence[str])
         cohorts: groups, from top to bottom.
     """
     lines = [
-        (cohort, run, metrics["runs"][run]["cohorts"][cohort]["auc"])
+        (cohort, run, metrics.runs[run].cohorts[cohort].auc)
         for cohort in cohorts
         for run in runs
-        if cohort in metrics["runs"][run]["cohorts"]
+        if cohort in metrics.runs[run].cohorts
     ]
     names = 0.35 + 0.075 * max((len(run) for run in runs), default=0)  # inches
     width = 4.4 + names
     figure = new_figure(width=width, height=1.25 + 0.27 * len(lines) + 0.34 * len(cohorts))
     bottom, top = 0.62 / height_of(figure), 1 - 0.4 / height_of(figure)
     axes = figure.add_axes((names / width, bottom, 2.6 / width, top - bottom))
-    title = f"AUC with its {100 * metrics['confidence']:g} % interval"
+    title = f"AUC with its {100 * metrics.confidence:g} % interval"
     figure.text(0.02, 1 - 0.12 / height_of(figure), title, weight="bold", fontsize=10, va="top")
     place, ticks, seen = 0.0, [], ""
     for cohort, run, estimate in lines:
@@ -106,11 +105,11 @@ def auc_figure(metrics: Content, *, runs: Sequence[str], cohorts: Sequence[str])
         ticks.append((place, run))
         _whisker(axes, place, estimate, looks(runs)[run])
     _finish_auc_axes(axes, ticks, lines, bottom=place)
-    return as_svg(figure, is_simulated=metrics["is_simulated"])
+    return as_svg(figure, is_simulated=metrics.is_simulated)
 
 
 @mpl.rc_context(SETTINGS)
-def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str], title: str) -> bytes:
+def roc_figure(metrics: Metrics, cohort: str, *, runs: Sequence[str], title: str) -> bytes:
     """ROC curves of all runs in one cohort, the AUCs with their intervals below.
 
     Args:
@@ -122,22 +121,22 @@ def roc_figure(metrics: Content, cohort: str, *, runs: Sequence[str], title: str
     figure, axes = square_axes(num_runs=len(runs))
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=1, zorder=1)
     for run in runs:
-        group = metrics["runs"][run]["cohorts"].get(cohort)
+        group = metrics.runs[run].cohorts.get(cohort)
         if group is None:
             continue
         look = looks(runs)[run]
         axes.plot(
-            group["roc"]["false_positive_rate"],
-            group["roc"]["true_positive_rate"],
+            group.roc.false_positive_rate,
+            group.roc.true_positive_rate,
             color=look.colour,
             linestyle=look.dash,
             linewidth=1.8,
-            label=f"{run}   {say(group['auc'])}",
+            label=f"{run}   {say(group.auc)}",
             clip_on=False,
         )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 - specificity", ylabel="sensitivity")
     finish_square(figure, axes, title=title, legend="AUC (interval)")
-    return as_svg(figure, is_simulated=metrics["is_simulated"])
+    return as_svg(figure, is_simulated=metrics.is_simulated)
 
 
 def square_axes(*, num_runs: int) -> tuple[Figure, Axes]:
@@ -179,14 +178,14 @@ def validation_figure(run: str, epochs: Sequence[Epoch], *, is_simulated: bool) 
     return _curves(run, epochs, lines, is_simulated=is_simulated, name="validation")
 
 
-def say(estimate: Content) -> str:
+def say(estimate: Estimate) -> str:
     """An estimate as in the tables: 0.812 (0.701–0.923)."""
-    if estimate["value"] is None:
+    if estimate.value is None:
         return "not estimable"
-    value = f"{estimate['value']:.3f}"
-    if estimate["low"] is None:
+    value = f"{estimate.value:.3f}"
+    if estimate.low is None:
         return f"{value} (no interval)"
-    return f"{value} ({estimate['low']:.3f}–{estimate['high']:.3f})"
+    return f"{value} ({estimate.low:.3f}–{estimate.high:.3f})"
 
 
 def _curves(
@@ -224,22 +223,22 @@ def _curves(
     return as_svg(figure, is_simulated=is_simulated)
 
 
-def _whisker(axes: Axes, place: float, estimate: Content, look: Look) -> None:
+def _whisker(axes: Axes, place: float, estimate: Estimate, look: Look) -> None:
     """One estimate as point and interval, and in words to the right."""
     right = axes.get_yaxis_transform()
     axes.text(1.04, place, say(estimate), transform=right, va="center", fontsize=8)
-    if estimate["low"] is not None:
-        ends = [estimate["low"], estimate["high"]]
+    if estimate.low is not None and estimate.high is not None:
+        ends = [estimate.low, estimate.high]
         axes.plot(ends, [place, place], color=look.colour, linewidth=2, solid_capstyle="butt")
-    if estimate["value"] is not None:
-        axes.plot(estimate["value"], place, look.marker, color=look.colour, markersize=6)
+    if estimate.value is not None:
+        axes.plot(estimate.value, place, look.marker, color=look.colour, markersize=6)
 
 
 def _finish_auc_axes(
     axes: Axes, ticks: Sequence[tuple[float, str]], lines: Sequence[Any], *, bottom: float
 ) -> None:
     """Scale, names of runs and the line of no discrimination."""
-    lows = [e["low"] if e["low"] is not None else e["value"] for _, _, e in lines]
+    lows = [e.low if e.low is not None else e.value for _, _, e in lines]
     left = min([0.45, *(low - 0.02 for low in lows if low is not None)])
     axes.set(xlim=(max(left, 0), 1.0), ylim=(bottom - 0.7, -0.5), xlabel="AUC")
     axes.axvline(0.5, color="#8A949E", linewidth=1, linestyle=":")

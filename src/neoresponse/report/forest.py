@@ -1,10 +1,10 @@
 """Subgroups of one run -> a forest plot, as `figures.py` draws."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib as mpl
 
+from neoresponse.contracts.metrics import GroupMetrics, Level, SubgroupRow
 from neoresponse.report.figures import (
     PALE,
     PALETTE,
@@ -15,7 +15,6 @@ from neoresponse.report.figures import (
     say,
 )
 
-Content = Mapping[str, Any]
 VARIABLES = {
     "phenotype": "Subtype",
     "er": "ER",
@@ -31,7 +30,7 @@ LONGEST = 26
 
 @mpl.rc_context(SETTINGS)
 def forest_figure(
-    rows: Sequence[Content], overall: Content, *, is_simulated: bool, confidence: float
+    rows: Sequence[SubgroupRow], overall: GroupMetrics, *, is_simulated: bool, confidence: float
 ) -> bytes:
     """AUC and interval of one run in every subgroup, one line each.
 
@@ -41,51 +40,53 @@ def forest_figure(
         is_simulated: whether the patients come from a phantom.
         confidence: coverage of the intervals.
     """
-    num_lines = 2 + sum(len(row["levels"]) + 1.4 for row in rows)
+    num_lines = 2 + sum(len(row.levels) + 1.4 for row in rows)
     height, width = 1.15 + 0.235 * num_lines, 7.4
     figure = new_figure(width=width, height=height)
     axes = figure.add_axes((0.36, 0.62 / height, 0.3, 1 - 1.1 / height))
-    title = f"{rows[0]['run']}: AUC by subgroup, {100 * confidence:g} % interval"
+    title = f"{rows[0].run}: AUC by subgroup, {100 * confidence:g} % interval"
     figure.text(0.02, 1 - 0.12 / height_of(figure), title, weight="bold", fontsize=10, va="top")
     place = -1.0
-    lines: list[tuple[float, str, Content, bool]] = [(place, "All patients", overall, True)]
+    lines: list[tuple[float, str, GroupMetrics | Level, bool]] = [
+        (place, "All patients", overall, True)
+    ]
     across = axes.get_yaxis_transform()  # x as a share of the axes, y as a line
     for row in rows:
         place -= 1.4
-        name = str(VARIABLES.get(row["variable"], row["variable"]))
+        name = str(VARIABLES.get(row.variable, row.variable))
         axes.text(-1.18, place, name, transform=across, weight="bold", va="center", fontsize=8)
         axes.text(
             1.72, place, _interaction(row), transform=across, va="center", ha="right", fontsize=7.5,
             color="#5A6572",
         )  # fmt: skip
-        for level in row["levels"]:
+        for level in row.levels:
             place -= 1
-            lines.append((place, str(level["level"])[:LONGEST], level, False))
+            lines.append((place, level.level[:LONGEST], level, False))
     for at, words, found, is_all in lines:
-        estimate, colour = found["auc"], PALETTE[0]
+        estimate, colour = found.auc, PALETTE[0]
         axes.text(
             -1.14 if not is_all else -1.18, at, words, transform=across, va="center", fontsize=8
         )
-        count = f"{found['num_patients']} ({found['num_pcr']})"
+        count = f"{found.num_patients} ({found.num_pcr})"
         axes.text(-0.06, at, count, transform=across, va="center", ha="right", fontsize=8)
         axes.text(1.06, at, say(estimate), transform=across, va="center", fontsize=8)
-        if estimate["low"] is not None:
-            axes.plot([estimate["low"], estimate["high"]], [at, at], color=colour, linewidth=1.6)
-        if estimate["value"] is not None:
-            axes.plot(estimate["value"], at, "D" if is_all else "s", color=colour, markersize=5)
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot([estimate.low, estimate.high], [at, at], color=colour, linewidth=1.6)
+        if estimate.value is not None:
+            axes.plot(estimate.value, at, "D" if is_all else "s", color=colour, markersize=5)
     axes.text(-0.06, -0.1, "n (pCR)", transform=across, ha="right", fontsize=7.5, va="center")
     axes.axvline(0.5, color="#8A949E", linewidth=1, linestyle=":")
-    if overall["auc"]["value"] is not None:
-        axes.axvline(overall["auc"]["value"], color=PALE, linewidth=1)
+    if overall.auc.value is not None:
+        axes.axvline(overall.auc.value, color=PALE, linewidth=1)
     axes.set(xlim=(0, 1), ylim=(place - 0.8, 0.3), xlabel="AUC", yticks=[])
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.grid(axis="x", color=PALE, linewidth=0.5)
     return as_svg(figure, is_simulated=is_simulated)
 
 
-def _interaction(row: Content) -> str:
+def _interaction(row: SubgroupRow) -> str:
     """P of the test that all levels have one AUC, raw and adjusted."""
-    value, adjusted = row["interaction"]["p_value"], row["p_adjusted"]
+    value, adjusted = row.interaction.p_value, row.p_adjusted
     if value is None:
         return "interaction not estimable"
     return f"interaction P {_p(value)}, Holm {_p(adjusted)}"

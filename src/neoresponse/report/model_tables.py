@@ -1,11 +1,18 @@
 """Calibration, decisions, added value and subgroups -> rows, every digit, for the CSV files."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from neoresponse.contracts.metrics import (
+    Calibration,
+    GroupMetrics,
+    NetBenefit,
+    NetBenefitDifference,
+    Recalibrated,
+)
 from neoresponse.report.sources import Study
+from neoresponse.types import Estimate
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 CALIBRATION = ("slope", "intercept", "in_the_large", "brier", "ece", "ece_by_chance")
 PARTS = ("reliability", "resolution", "uncertainty", "within_bins")
 
@@ -16,10 +23,10 @@ def calibration_rows(study: Study) -> Iterator[Row]:
         yield {
             **_place(run, cohort, group),
             "probabilities": "as predicted",
-            **_several(CALIBRATION, group["calibration"]),
-            **{name: group["calibration"][name]["value"] for name in PARTS},
+            **_several(CALIBRATION, group.calibration),
+            **{name: getattr(group.calibration, name).value for name in PARTS},
         }
-        for name, after in group["recalibrated"].items():
+        for name, after in group.recalibrated.items():
             yield {
                 **_place(run, cohort, group),
                 "probabilities": f"{name}, fitted on validation",
@@ -31,122 +38,119 @@ def calibration_rows(study: Study) -> Iterator[Row]:
 def calibration_curve_rows(study: Study) -> Iterator[Row]:
     """One row per bin of each calibration curve."""
     for run, cohort, group in _groups(study):
-        for one in group["calibration"]["curve"]:
+        for one in group.calibration.curve:
             yield {
                 "cohort": cohort,
                 "run": run,
-                "mean_probability": one["mean_probability"],
-                "num_patients": one["observed"]["num_patients"],
-                **spread("observed", one["observed"]),
+                "mean_probability": one.mean_probability,
+                "num_patients": one.observed.num_patients,
+                **spread("observed", one.observed),
             }
 
 
 def decision_rows(study: Study) -> Iterator[Row]:
     """One row per run, group and threshold that one would act on."""
     for run, cohort, group in _groups(study):
-        for one in group["decision"]["at"]:
-            row = {**_place(run, cohort, group), "threshold": one["threshold"]}
-            for name, estimate in one.items():
+        for one in group.decision.at:
+            row = {**_place(run, cohort, group), "threshold": one.threshold}
+            for name in NetBenefit.model_fields:
                 if name != "threshold":
-                    row |= spread(name, estimate)
+                    row |= spread(name, getattr(one, name))
             yield row
 
 
 def decision_curve_rows(study: Study) -> Iterator[Row]:
     """One row per point of each decision curve."""
     for run, cohort, group in _groups(study):
-        curve = group["decision"]["curve"]
+        curve = group.decision.curve
         names = ("threshold", "net_benefit", "low", "high", "treat_all")
-        for values in zip(*(curve[name] for name in names), strict=True):
-            place = {"cohort": cohort, "run": run, "num_patients": curve["num_patients"]}
-            yield {**place, **dict(zip(names, values, strict=True)), "method": curve["method"]}
+        for values in zip(*(getattr(curve, name) for name in names), strict=True):
+            place = {"cohort": cohort, "run": run, "num_patients": curve.num_patients}
+            yield {**place, **dict(zip(names, values, strict=True)), "method": curve.method}
 
 
 def precision_recall_rows(study: Study) -> Iterator[Row]:
     """One row per point of each precision-recall curve."""
     for run, cohort, group in _groups(study):
-        curve = group["precision_recall"]
-        for recall, precision in zip(curve["recall"], curve["precision"], strict=True):
+        curve = group.precision_recall
+        for recall, precision in zip(curve.recall, curve.precision, strict=True):
             yield {"cohort": cohort, "run": run, "recall": recall, "precision": precision}
 
 
 def added_value_rows(study: Study) -> Iterator[Row]:
     """One row per run, floor, cohort: floor and image together against the floor alone."""
-    tests = {(one["run"], one["against"]): one for one in _part(study, "likelihood_ratios")}
-    for one in _part(study, "comparisons"):
-        if not one["combined"]:
+    if study.metrics is None:
+        return
+    tests = {(one.run, one.against): one for one in study.metrics.likelihood_ratios}
+    for one in study.metrics.comparisons:
+        if not one.combined:
             continue
-        test = tests[one["run"], one["against"]]
+        test = tests[one.run, one.against]
         row = {
-            **{name: one[name] for name in ("cohort", "run", "against")},
-            "num_patients": one["combined"]["difference"]["num_patients"],
-            **spread("beyond", one["combined"]["beyond"]),
-            **spread("auc_gain", one["combined"]["difference"]),
-            "auc_gain_p_value": one["combined"]["p_value"],
-            **spread("log_score_gain", one["combined"]["log_score"]),
+            **{name: getattr(one, name) for name in ("cohort", "run", "against")},
+            "num_patients": one.combined.difference.num_patients,
+            **spread("beyond", one.combined.beyond),
+            **spread("auc_gain", one.combined.difference),
+            "auc_gain_p_value": one.combined.p_value,
+            **spread("log_score_gain", one.combined.log_score),
         }
-        for benefit in one["combined"]["net_benefit_differences"]:
-            row |= spread(f"net_benefit_gain_at_{benefit['threshold']:g}", benefit)
+        for benefit in one.combined.net_benefit_differences:
+            row |= spread(f"net_benefit_gain_at_{benefit.threshold:g}", benefit)
         yield row | {
-            "likelihood_ratio_chi_square": test["statistic"],
-            "likelihood_ratio_p_value": test["p_value"],
-            "likelihood_ratio_p_adjusted": test["p_adjusted"],
-            "fitted_on": test["fitted_on"],
-            "num_validation_patients": test["num_patients"],
+            "likelihood_ratio_chi_square": test.statistic,
+            "likelihood_ratio_p_value": test.p_value,
+            "likelihood_ratio_p_adjusted": test.p_adjusted,
+            "fitted_on": test.fitted_on,
+            "num_validation_patients": test.num_patients,
         }
 
 
 def subgroup_rows(study: Study) -> Iterator[Row]:
     """One row per run, variable and level."""
-    for one in _part(study, "subgroups"):
-        for level in one["levels"]:
+    for one in study.metrics.subgroups if study.metrics else ():
+        for level in one.levels:
             yield {
-                **{name: one[name] for name in ("cohort", "run", "variable")},
-                **{name: level[name] for name in ("level", "num_patients", "num_pcr")},
-                **spread("auc", level["auc"]),
-                "num_unknown": one["num_unknown"],
-                "interaction_statistic": one["interaction"]["statistic"],
-                "interaction_degrees": one["interaction"]["degrees"],
-                "interaction_p_value": one["interaction"]["p_value"],
-                "interaction_p_adjusted": one["p_adjusted"],
-                "interaction_method": one["interaction"]["method"],
-                "interaction_note": one["interaction"]["note"],
+                **{name: getattr(one, name) for name in ("cohort", "run", "variable")},
+                **{name: getattr(level, name) for name in ("level", "num_patients", "num_pcr")},
+                **spread("auc", level.auc),
+                "num_unknown": one.num_unknown,
+                "interaction_statistic": one.interaction.statistic,
+                "interaction_degrees": one.interaction.degrees,
+                "interaction_p_value": one.interaction.p_value,
+                "interaction_p_adjusted": one.p_adjusted,
+                "interaction_method": one.interaction.method,
+                "interaction_note": one.interaction.note,
             }
 
 
-def spread(name: str, estimate: Row) -> dict[str, Any]:
+def spread(name: str, estimate: Estimate | NetBenefitDifference) -> dict[str, object]:
     """An estimate over several columns."""
     return {
-        name: estimate["value"],
-        f"{name}_low": estimate["low"],
-        f"{name}_high": estimate["high"],
-        f"{name}_method": estimate["method"],
-        f"{name}_note": estimate["note"],
+        name: estimate.value,
+        f"{name}_low": estimate.low,
+        f"{name}_high": estimate.high,
+        f"{name}_method": estimate.method,
+        f"{name}_note": estimate.note,
     }
 
 
-def _groups(study: Study) -> Iterator[tuple[str, str, Row]]:
+def _groups(study: Study) -> Iterator[tuple[str, str, GroupMetrics]]:
     """Run, group and its numbers, but for training patients."""
     for run in study.named():
-        cohorts = (study.metrics or {})["runs"][run]["cohorts"]
-        for cohort in (name for name in cohorts if name != "train"):
-            yield run, cohort, cohorts[cohort]
+        for cohort, group in study.groups(run).items():
+            if cohort != "train":
+                yield run, cohort, group
 
 
-def _place(run: str, cohort: str, group: Row) -> dict[str, Any]:
+def _place(run: str, cohort: str, group: GroupMetrics) -> dict[str, object]:
     """Which run in which group, and how many patients."""
-    counts = {name: group[name] for name in ("num_patients", "num_pcr")}
+    counts = {"num_patients": group.num_patients, "num_pcr": group.num_pcr}
     return {"cohort": cohort, "run": run, **counts}
 
 
-def _several(names: tuple[str, ...], content: Row) -> dict[str, Any]:
+def _several(names: tuple[str, ...], numbers: Calibration | Recalibrated) -> dict[str, object]:
     """Several estimates over their columns."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name in names:
-        found |= spread(name, content[name])
+        found |= spread(name, getattr(numbers, name))
     return found
-
-
-def _part(study: Study, name: str) -> list[Row]:
-    """A list of `metrics.json`, empty where there is none."""
-    return list((study.metrics or {}).get(name, ()))

@@ -3,21 +3,22 @@
 In: the folder. Out: a new folder with the page, `tables/*.csv` and `figures/*.svg`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import neoresponse
+from neoresponse.contracts.explanation import ExplainedPatient
 from neoresponse.contracts.groups import main_cohort, test_cohorts
+from neoresponse.contracts.metrics import Comparison, GroupMetrics, LikelihoodRatio
 from neoresponse.durable import new_folder, write_bytes, write_text
-from neoresponse.errors import RunError
 from neoresponse.report import tables
 from neoresponse.report.drawings import Drawing, drawings_of
 from neoresponse.report.pictures import inline_picture
 from neoresponse.report.repeats import elsewhere
-from neoresponse.report.sources import Content, Study, read_study
+from neoresponse.report.sources import Study, read_study
 from neoresponse.report.study_tables import cells, study_tables
 from neoresponse.settings import CLINICAL_FLOOR, FLOORS
 from neoresponse.types import RESEARCH_USE, SIMULATED, Modality
@@ -50,16 +51,10 @@ def write_report(work: Path, out: Path, *, force: bool = False) -> Path:
     Raises:
         RunError: `work` is no study folder, a part of it cannot be read, or `out` is not empty.
     """
-    try:
-        study = read_study(work)
-        written = tables.csv_tables(study)
-        drawings = drawings_of(study)
-        page = render_page(study, drawings)
-    except (LookupError, TypeError, ValueError, AttributeError, UndefinedError) as error:
-        raise RunError(
-            f"{work}: expected the files of a study as they were written, got others "
-            f"({type(error).__name__}: {str(error)[:80]}). Make the study again."
-        ) from error
+    study = read_study(work)
+    written = tables.csv_tables(study)
+    drawings = drawings_of(study)
+    page = render_page(study, drawings)
     with new_folder(out, mark=PAGE, force=force) as folder:
         write_text(folder / PAGE, page)
         (folder / "tables").mkdir()
@@ -132,65 +127,100 @@ def say_percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "–"
 
 
-def _summary(study: Study) -> Content | None:
+@dataclass(frozen=True)
+class Summary:
+    """The first screen: each run in the group that the study is judged by.
+
+    Attributes:
+        cohort: name of the group.
+        runs: networks and the clinical floor -> their numbers there.
+        others: the other floors -> their numbers there.
+        below: networks whose AUC is below that of some floor.
+        gains: network -> its comparison with the clinical floor.
+    """
+
+    cohort: str
+    runs: Mapping[str, GroupMetrics]
+    others: Mapping[str, GroupMetrics]
+    below: Sequence[str]
+    gains: Mapping[str, Comparison]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A heat map of the page; `address` is None where the patient has none."""
+
+    caption: str
+    address: str | None
+    alt: str
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """One explained patient, and a picture for each input."""
+
+    patient: ExplainedPatient
+    toward: str
+    images: Sequence[Picture]
+
+
+def _summary(study: Study) -> Summary | None:
     """The largest test group, each run's AUC in it, and its gain over the clinical floor."""
-    tested = test_cohorts(tables.groups_of(study))
-    if study.metrics is None or not tested:
+    cohort = main_cohort(tables.groups_of(study))
+    if study.metrics is None or cohort is None:
         return None
-    cohort = main_cohort(tested)
-    gains = {
-        c["run"]: c
-        for c in study.metrics["comparisons"]
-        if c["cohort"] == cohort and c["against"] == CLINICAL_FLOOR
-    }
-    groups = {run: study.metrics["runs"][run]["cohorts"].get(cohort) for run in study.named()}
-    present = {run: group for run, group in groups.items() if group}
+    groups = {run: study.groups(run).get(cohort) for run in study.named()}
+    present = {run: group for run, group in groups.items() if group is not None}
     judged = study.judged()
-    return {
-        "cohort": cohort,
-        "runs": {run: group for run, group in present.items() if run in judged},
-        "others": {run: group for run, group in present.items() if run not in judged},
-        "below": _below_a_floor(present),
-        "gains": gains,
-    }
+    return Summary(
+        cohort=cohort,
+        runs={run: group for run, group in present.items() if run in judged},
+        others={run: group for run, group in present.items() if run not in judged},
+        below=_below_a_floor(present),
+        gains={
+            one.run: one
+            for one in study.metrics.comparisons
+            if one.cohort == cohort and one.against == CLINICAL_FLOOR
+        },
+    )
 
 
-def _below_a_floor(groups: Content) -> list[str]:
+def _below_a_floor(groups: Mapping[str, GroupMetrics]) -> list[str]:
     """Networks whose AUC is below that of some floor."""
-    aucs = {run: group["auc"]["value"] for run, group in groups.items()}
+    aucs = {run: group.auc.value for run, group in groups.items()}
     known = {run: value for run, value in aucs.items() if value is not None}
     best = max((value for run, value in known.items() if run in FLOORS), default=0.0)
     return [run for run, value in known.items() if run not in FLOORS and value < best]
 
 
-def _gained(study: Study) -> list[tuple[Content, Content]]:
+def _gained(study: Study) -> list[tuple[Comparison, LikelihoodRatio]]:
     """Each comparison with a floor in the main cohort, with its likelihood ratio test."""
     if study.metrics is None:
         return []
-    tests = {(t["run"], t["against"]): t for t in study.metrics["likelihood_ratios"]}
+    tests = {(t.run, t.against): t for t in study.metrics.likelihood_ratios}
     cohort = main_cohort(tables.groups_of(study))
     return [
-        (one, tests[one["run"], one["against"]])
-        for one in study.metrics["comparisons"]
-        if one["cohort"] == cohort and one["combined"]
+        (one, tests[one.run, one.against])
+        for one in study.metrics.comparisons
+        if one.cohort == cohort and one.combined
     ]
 
 
-def _map_rows(study: Study, run: str) -> list[dict[str, Any]]:
-    """One row per explained patient: who, and a picture or None for each input."""
-    folder = study.folder / "explain" / run
+def _map_rows(study: Study, run: str) -> list[MapRow]:
+    """One row per explained patient."""
+    folder, patients = study.folder / "explain" / run, study.maps[run].patients
+    drawn = {image.input for patient in patients for image in patient.images}
     rows = []
-    for patient in study.maps[run]["patients"]:
-        images = {image["input"]: image for image in patient["images"]}
-        shown = [
-            {
-                "caption": caption,
-                "address": inline_picture(folder, images[name]["file"]) if name in images else None,
-                "alt": f"Heat map of {run}, patient {patient['patient_id']}: {caption}",
-            }
+    for patient in patients:
+        files = {image.input: image.file for image in patient.images}
+        pictures = [
+            Picture(
+                caption,
+                inline_picture(folder, files[name]) if name in files else None,
+                f"Heat map of {run}, patient {patient.patient_id}: {caption}",
+            )
             for name, caption in INPUTS.items()
-            if any(name == i["input"] for p in study.maps[run]["patients"] for i in p["images"])
+            if name in drawn
         ]
-        toward = TOWARD[patient["toward"]] if "toward" in patient else None
-        rows.append({"patient": patient, "toward": toward, "images": shown})
+        rows.append(MapRow(patient, TOWARD[patient.toward], pictures))
     return rows

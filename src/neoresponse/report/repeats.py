@@ -1,30 +1,30 @@
 """The same networks again: other seeds, other parts of the patients, other cohorts -> rows."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from neoresponse.contracts.groups import main_cohort
+from neoresponse.contracts.metrics import GroupMetrics
 from neoresponse.report.model_tables import spread
 from neoresponse.report.sources import Study
 from neoresponse.settings import FLOORS
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 
 
 def seed_rows(study: Study) -> Iterator[Row]:
     """One row per run and group of patients: how much its AUC differs from seed to seed."""
     if study.metrics is None:
         return
-    for entry in study.metrics.get("seeds", ()):
-        averaged = study.metrics["runs"][entry["run"]]["cohorts"][entry["cohort"]]
+    for entry in study.metrics.seeds:
+        averaged = study.groups(entry.run)[entry.cohort]
         yield {
-            "cohort": entry["cohort"],
-            "run": entry["run"],
-            "num_seeds": len(entry["auc"]),
-            **{name: entry[name] for name in ("mean", "deviation", "lowest", "highest")},
-            "seeds": " ".join(entry["auc"]),
-            "aucs": " ".join("-" if v is None else repr(v) for v in entry["auc"].values()),
-            "auc_of_mean": averaged["auc"]["value"],
+            "cohort": entry.cohort,
+            "run": entry.run,
+            "num_seeds": len(entry.auc),
+            **{name: getattr(entry, name) for name in ("mean", "deviation", "lowest", "highest")},
+            "seeds": " ".join(entry.auc),
+            "aucs": " ".join("-" if v is None else repr(v) for v in entry.auc.values()),
+            "auc_of_mean": averaged.auc.value,
         }
 
 
@@ -33,24 +33,24 @@ def cross_validation_rows(study: Study) -> Iterator[Row]:
     found = study.cross_validation
     if found is None:
         return
-    gains = {(one["run"], one["against"]): one for one in found["comparisons"]}
-    for run in found["run_order"]:
-        numbers = found["runs"][run]
-        row = {
+    gains = {(one.run, one.against): one for one in found.comparisons}
+    for run in found.run_order:
+        numbers = found.runs[run]
+        row: dict[str, object] = {
             "run": run,
-            "num_patients": found["num_patients"],
-            "num_pcr": found["num_pcr"],
-            "num_folds": found["num_folds"],
-            "num_repeats": found["num_repeats"],
-            **spread("auc", numbers["auc"]),
-            "deviation_over_folds": numbers["deviation_over_folds"],
-            "times_chosen": found["times_chosen"].get(run),
+            "num_patients": found.num_patients,
+            "num_pcr": found.num_pcr,
+            "num_folds": found.num_folds,
+            "num_repeats": found.num_repeats,
+            **spread("auc", numbers.auc),
+            "deviation_over_folds": numbers.deviation_over_folds,
+            "times_chosen": found.times_chosen.get(run),
         }
         for floor in FLOORS:
             gain = gains.get((run, floor))
             if gain is not None:
-                row |= spread(f"above_{floor}", gain["difference"])
-                row |= {f"p_{floor}": gain["p_value"]}
+                row |= spread(f"above_{floor}", gain.difference)
+                row |= {f"p_{floor}": gain.p_value}
         yield row
 
 
@@ -60,27 +60,21 @@ def elsewhere_rows(study: Study) -> Iterator[Row]:
         yield {
             "cohort": cohort,
             "run": run,
-            "num_patients": group["num_patients"],
-            "num_pcr": group["num_pcr"],
-            **{
-                key: value
-                for name in ("auc", "sensitivity", "specificity", "brier")
-                for key, value in spread(name, _estimate(group, name)).items()
-            },
+            "num_patients": group.num_patients,
+            "num_pcr": group.num_pcr,
+            **spread("auc", group.auc),
+            **spread("sensitivity", group.sensitivity),
+            **spread("specificity", group.specificity),
+            **spread("brier", group.calibration.brier),
         }
 
 
-def elsewhere(study: Study) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def elsewhere(study: Study) -> Iterator[tuple[str, str, GroupMetrics]]:
     """Name of the cohort, run, and the run's numbers there; floors last."""
     for cohort, metrics in study.elsewhere.items():
-        runs = sorted(metrics["run_order"], key=lambda name: name in FLOORS)
+        runs = sorted(metrics.run_order, key=lambda name: name in FLOORS)
         for run in runs:
-            groups = metrics["runs"][run]["cohorts"]
+            groups = metrics.runs[run].cohorts
             group = main_cohort(list(groups))
             if group is not None:
                 yield cohort, run, groups[group]
-
-
-def _estimate(group: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A number of a group, wherever it stands."""
-    return dict(group[name] if name in group else group["calibration"][name])

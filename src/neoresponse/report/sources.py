@@ -9,25 +9,24 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from neoresponse.cohort.flow import SCHEMA as FLOW_SCHEMA
-from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
-from neoresponse.contracts.metrics import FILE_NAME as METRICS_FILE
-from neoresponse.contracts.metrics import read_metrics
-from neoresponse.durable import read_json
+from neoresponse.contracts.cross_validation import CrossValidation
+from neoresponse.contracts.explanation import Explanation
+from neoresponse.contracts.flow import Flow
+from neoresponse.contracts.metrics import GroupMetrics, Metrics
+from neoresponse.contracts.record import FileRecord, has_record, read_record
+from neoresponse.contracts.run import RunSummary
+from neoresponse.contracts.split import SplitSummary
 from neoresponse.errors import RunError
 from neoresponse.evaluation import cross_validation as folds
 from neoresponse.settings import FLOORS, ModelSettings
 from neoresponse.settings.toml import run_settings
 
-# The parts that write these two need torch, which a report does not; a test keeps both alike.
-RUN_SCHEMA = "neoresponse.run/1"
-EXPLAIN_SCHEMA = "neoresponse.explain/1"
 CURVES = "metrics.csv"
 NAMELESS = "unnamed cohort"
 
-Content = dict[str, Any]
+F = TypeVar("F", bound=FileRecord)
 
 
 @dataclass(frozen=True)
@@ -50,30 +49,30 @@ class Study:
         folder: where it stands.
         cohort_name: as `cohort.toml` names it.
         is_simulated: whether any part says so.
-        flow: content of `check/flow.json`, or None.
-        split: content of `split/split.json`, or None.
-        runs: run -> content of `run.json`.
+        flow: who was left out, or None.
+        split: what the split came to, or None.
+        runs: run -> its summary.
         epochs: run -> its epochs.
-        metrics: content of `evaluation/metrics.json`, or None.
-        maps: run -> content of `explain/<run>/explain.json`.
+        metrics: of the evaluation, or None.
+        maps: run -> its heat maps.
         networks: run -> its network, from `config.toml` of its run folder.
-        cross_validation: content of `cross-validation.json`, or None.
-        elsewhere: cohort from elsewhere -> content of its `metrics.json`.
+        cross_validation: its numbers, or None.
+        elsewhere: cohort from elsewhere -> its metrics.
         lacking: runs that the study names and that are not evaluated.
     """
 
     folder: Path
     cohort_name: str
     is_simulated: bool
-    flow: Content | None
-    split: Content | None
-    runs: Mapping[str, Content]
+    flow: Flow | None
+    split: SplitSummary | None
+    runs: Mapping[str, RunSummary]
     epochs: Mapping[str, list[Epoch]]
-    metrics: Content | None
-    maps: Mapping[str, Content]
+    metrics: Metrics | None
+    maps: Mapping[str, Explanation]
     networks: Mapping[str, ModelSettings]
-    cross_validation: Content | None = None
-    elsewhere: Mapping[str, Content] = field(default_factory=dict)
+    cross_validation: CrossValidation | None = None
+    elsewhere: Mapping[str, Metrics] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
 
     def named(self) -> list[str]:
@@ -81,8 +80,12 @@ class Study:
         if self.metrics is None:
             return []
         # JSON objects are sorted by name; this list keeps the order of the study.
-        names = [name for name in self.metrics["run_order"] if name in self.metrics["runs"]]
+        names = [name for name in self.metrics.run_order if name in self.metrics.runs]
         return sorted(names, key=lambda name: FLOORS.index(name) if name in FLOORS else -1)
+
+    def groups(self, run: str) -> Mapping[str, GroupMetrics]:
+        """Group of patients -> a run's numbers there; none without an evaluation."""
+        return self.metrics.runs[run].cohorts if self.metrics is not None else {}
 
     def judged(self) -> list[str]:
         """The networks, and the clinical floor where it is there: what a figure shows."""
@@ -103,11 +106,10 @@ def read_study(folder: Path) -> Study:
     Raises:
         RunError: no part is there, or a part cannot be read.
     """
-    flow = _read(folder / "check" / "flow.json", FLOW_SCHEMA)
-    split = _read(folder / "split" / "split.json", SPLIT_SCHEMA)
-    evaluation = folder / "evaluation"
-    metrics = read_metrics(evaluation) if (evaluation / METRICS_FILE).is_file() else None
-    named = None if metrics is None else set(metrics["runs"])
+    flow = _read(folder / "check", Flow)
+    split = _read(folder / "split", SplitSummary)
+    metrics = _read(folder / "evaluation", Metrics)
+    named = None if metrics is None else set(metrics.runs)
     records, curves, indexes = (
         _find(folder / part, name, named=named)
         for part, name in (("runs", "run.json"), ("runs", CURVES), ("explain", "explain.json"))
@@ -115,20 +117,20 @@ def read_study(folder: Path) -> Study:
     seeds = folder / "seeds"
     records |= _find(seeds, "run.json", named=_seeds_of(metrics))
     curves |= _find(seeds, CURVES, named=_seeds_of(metrics))
-    runs = {run: read_json(path, schema=RUN_SCHEMA) for run, path in records.items()}
+    runs = {run: read_record(path.parent, RunSummary) for run, path in records.items()}
     epochs = {run: read_epochs(path) for run, path in curves.items()}
-    maps = {run: read_json(path, schema=EXPLAIN_SCHEMA) for run, path in indexes.items()}
-    parts = [part for part in (flow, metrics, split, *runs.values(), *maps.values()) if part]
-    if not parts:
+    maps = {run: read_record(path.parent, Explanation) for run, path in indexes.items()}
+    if not (flow or metrics or split or runs or maps):
         raise RunError(
             f"{folder}: expected a study folder with check, split, runs, evaluation or explain, "
             "found none of them. Name the folder that `neoresponse study` wrote."
         )
-    names = [str(part["cohort_name"]) for part in parts if part.get("cohort_name")]
+    named_parts = [part for part in (flow, metrics, *runs.values()) if part is not None]
+    names = [part.cohort_name for part in named_parts if part.cohort_name]
     return Study(
         folder=folder,
         cohort_name=names[0] if names else NAMELESS,
-        is_simulated=any(part.get("is_simulated") for part in parts),
+        is_simulated=any(part.is_simulated for part in (*named_parts, *maps.values())),
         flow=flow,
         split=split,
         runs=runs,
@@ -139,12 +141,10 @@ def read_study(folder: Path) -> Study:
             run: run_settings(str(path)).model
             for run, path in _find(folder / "runs", "config.toml", named=named).items()
         },
-        cross_validation=_read(
-            folder / folds.FOLDER / "evaluation" / folds.FILE_NAME, folds.SCHEMA
-        ),
+        cross_validation=_read(folder / folds.FOLDER / "evaluation", CrossValidation),
         elsewhere={
-            path.parent.parent.name: read_metrics(path.parent)
-            for path in sorted(folder.glob(f"external/*/evaluation/{METRICS_FILE}"))
+            path.parent.parent.name: read_record(path.parent, Metrics)
+            for path in sorted(folder.glob(f"external/*/evaluation/{Metrics.FILE_NAME}"))
         },
         lacking=() if named is None else tuple(n for n in _declared(folder) if n not in named),
     )
@@ -178,12 +178,12 @@ def _epoch(row: Mapping[str, str]) -> Epoch:
     )
 
 
-def _seeds_of(metrics: Content | None) -> set[str] | None:
+def _seeds_of(metrics: Metrics | None) -> set[str] | None:
     """Folder names of the trainings of runs with several seeds."""
     if metrics is None:
         return None
-    entries = metrics.get("seeds", ())
-    return {f"{entry['run']}-seed-{seed}" for entry in entries for seed in entry["auc"]}
+    entries = metrics.seeds
+    return {f"{entry.run}-seed-{seed}" for entry in entries for seed in entry.auc}
 
 
 def _declared(folder: Path) -> list[str]:
@@ -200,9 +200,9 @@ def _declared(folder: Path) -> list[str]:
         ) from error
 
 
-def _read(path: Path, schema: str) -> Content | None:
-    """A JSON part, or None where it is absent."""
-    return read_json(path, schema=schema) if path.is_file() else None
+def _read(folder: Path, kind: type[F]) -> F | None:
+    """A part, or None where it is absent."""
+    return read_record(folder, kind) if has_record(folder, kind) else None
 
 
 def _find(folder: Path, name: str, *, named: set[str] | None) -> dict[str, Path]:

@@ -6,10 +6,11 @@ its name; a row for which there is no run is named.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from neoresponse.contracts.metrics import GroupMetrics
 from neoresponse.report.sources import Study
 from neoresponse.settings import ModelSettings
+from neoresponse.types import Estimate
 
 COLUMNS = {
     "accuracy": "ACC",
@@ -36,7 +37,7 @@ TABLE_COHORTS = {3: ("validation", "TC1"), 4: ("validation", "TC1")} | {
 PANELS = (("train", "abcd"), ("validation", "efgh"), ("TC1", "ijkl"))
 """Rows of Figure 4 and the letters of their panels: multimodal, biopsy, ultrasound, ablation."""
 
-Content = Mapping[str, Any]
+Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -99,37 +100,37 @@ def study_tables(study: Study) -> list[StudyTable]:
     return [table for table in tables if table.runs]
 
 
-def table_rows(study: Study, table: StudyTable) -> Iterator[Content]:
+def table_rows(study: Study, table: StudyTable) -> Iterator[Row]:
     """One row per cohort and run of a table, every digit."""
     for cohort, name, run, group in cells(study, table):
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "table": table.number,
             "cohort": cohort,
             "row": name,
             "run": run,
-            "num_patients": group["num_patients"],
-            "num_pcr": group["num_pcr"],
+            "num_patients": group.num_patients,
+            "num_pcr": group.num_pcr,
         }
         for key, column in COLUMNS.items():
+            estimate: Estimate = getattr(group, key)
             row |= {
-                column: group[key]["value"],
-                f"{column}_low": group[key]["low"],
-                f"{column}_high": group[key]["high"],
-                f"{column}_method": group[key]["method"],
+                column: estimate.value,
+                f"{column}_low": estimate.low,
+                f"{column}_high": estimate.high,
+                f"{column}_method": estimate.method,
             }
         yield row
 
 
-def cells(study: Study, table: StudyTable) -> Iterator[tuple[str, str, str, Content]]:
+def cells(study: Study, table: StudyTable) -> Iterator[tuple[str, str, str, GroupMetrics]]:
     """Cohort, row of the paper, run and its numbers, for all that are there."""
     for cohort in table.cohorts:
         for name, run in table.runs.items():
-            found = (study.metrics or {})["runs"][run]["cohorts"]
-            if cohort in found:
-                yield cohort, name, run, found[cohort]
+            if cohort in study.groups(run):
+                yield cohort, name, run, study.groups(run)[cohort]
 
 
-def figure_4_rows(study: Study) -> Iterator[Content]:
+def figure_4_rows(study: Study) -> Iterator[Row]:
     """ROC points of Figure 4, panel by panel; panels without a run are left out."""
     networks = _networks(study)
     has_clinical = _compared_with_clinical(networks)
@@ -147,7 +148,7 @@ def figure_4_rows(study: Study) -> Iterator[Content]:
             yield from _points(study, runs, cohort=cohort, panel=letter)
 
 
-def figure_5_rows(study: Study) -> Iterator[Content]:
+def figure_5_rows(study: Study) -> Iterator[Row]:
     """ROC points of Figure 5: SE-CrossT without and with clinical variables in TC2."""
     runs = [run for run in _ablation(_networks(study)) if _is_whole(study.networks[run])]
     yield from _points(study, runs, cohort="TC2", panel="")
@@ -213,16 +214,14 @@ def _lacking(names: Iterable[str], found: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in found)
 
 
-def _points(study: Study, runs: Sequence[str], *, cohort: str, panel: str) -> Iterator[Content]:
+def _points(study: Study, runs: Sequence[str], *, cohort: str, panel: str) -> Iterator[Row]:
     """ROC points of some runs in one cohort."""
     for run in runs:
-        group = (study.metrics or {})["runs"][run]["cohorts"].get(cohort)
+        group = study.groups(run).get(cohort)
         if group is None:
             continue
-        curve = group["roc"]
-        for false, true in zip(
-            curve["false_positive_rate"], curve["true_positive_rate"], strict=True
-        ):
+        curve = group.roc
+        for false, true in zip(curve.false_positive_rate, curve.true_positive_rate, strict=True):
             yield {
                 "panel": panel,
                 "cohort": cohort,

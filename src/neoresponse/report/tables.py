@@ -6,9 +6,10 @@ Every table of simulated patients carries the word SIMULATED in its column `data
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 from neoresponse.cohort.dictionary import FOCALITY
+from neoresponse.contracts.metrics import McNemar, RunMetrics
 from neoresponse.report.forest import VARIABLES
 from neoresponse.report.model_tables import (
     added_value_rows,
@@ -82,7 +83,8 @@ HEADS: dict[str, Mapping[str, str] | tuple[str, ...]] = {
 }
 """What the templates show for our keys, and in which order."""
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
+V = TypeVar("V")
 
 
 def csv_tables(study: Study) -> dict[str, str]:
@@ -124,12 +126,12 @@ def csv_tables(study: Study) -> dict[str, str]:
 
 def groups_of(study: Study) -> list[str]:
     """Every group that some run has, in the order of `COHORTS`, others last."""
-    runs = study.metrics["runs"].values() if study.metrics else ()
-    found = {name for run in runs for name in run["cohorts"]}
+    runs = study.metrics.runs.values() if study.metrics else ()
+    found = {name for run in runs for name in run.cohorts}
     return list(in_order(dict.fromkeys(sorted(found)), COHORTS))
 
 
-def in_order(content: Row, heads: Iterable[str]) -> dict[str, Any]:
+def in_order(content: Mapping[str, V], heads: Iterable[str]) -> dict[str, V]:
     """The same content with its keys in the order of `heads`, unknown ones last."""
     known = {name: content[name] for name in heads if name in content}
     return known | dict(content)
@@ -139,89 +141,90 @@ def _flow_rows(study: Study) -> Iterable[Row]:
     """Rows received, left out by reason, included."""
     if study.flow is None:
         return
-    yield {"what": "rows in the table", "num_patients": study.flow["num_rows"]}
-    for reason in study.flow["reasons"]:
-        yield {"what": f"left out: {reason['reason']}", "num_patients": reason["num_patients"]}
-    yield {"what": "included", "num_patients": study.flow["num_included"]}
-    for focality, counts in in_order(study.flow["counts"], FOCALITY.words).items():
-        for outcome, num_patients in counts.items():
-            yield {"what": f"{focality}, {outcome}", "num_patients": num_patients}
+    yield {"what": "rows in the table", "num_patients": study.flow.num_rows}
+    for reason in study.flow.reasons:
+        yield {"what": f"left out: {reason.reason}", "num_patients": reason.num_patients}
+    yield {"what": "included", "num_patients": study.flow.num_included}
+    for focality, counts in in_order(study.flow.counts, FOCALITY.words).items():
+        yield {"what": f"{focality}, pcr", "num_patients": counts.pcr}
+        yield {"what": f"{focality}, residual", "num_patients": counts.residual}
 
 
 def _split_rows(study: Study) -> Iterable[Row]:
     """Patients per part of the split."""
-    for part, counts in in_order((study.split or {}).get("counts", {}), COHORTS).items():
-        residual = counts["num_patients"] - counts["num_pcr"]
-        yield {"part": part, **counts, "num_residual": residual}
+    found = study.split.counts if study.split is not None else {}
+    for part, counts in in_order(found, COHORTS).items():
+        residual = counts.num_patients - counts.num_pcr
+        yield {"part": part, **counts.model_dump(), "num_residual": residual}
 
 
 def _metric_rows(study: Study) -> Iterable[Row]:
     """One row per run and group: counts, estimates with ends, threshold."""
     for group, run, record in _records(study):
-        found = record["cohorts"][group]
-        row: dict[str, Any] = {
+        found = record.cohorts[group]
+        row: dict[str, object] = {
             "cohort": group,
             "run": run,
-            "num_patients": found["num_patients"],
-            "num_pcr": found["num_pcr"],
-            "threshold": record["threshold"],
-            **found["counts"],
+            "num_patients": found.num_patients,
+            "num_pcr": found.num_pcr,
+            "threshold": record.threshold,
+            **found.counts.model_dump(),
         }
         for name in ("auc", *RATES, *FURTHER):
-            row |= spread(name, found[name])
+            row |= spread(name, getattr(found, name))
         yield row
 
 
 def _comparison_rows(study: Study) -> Iterable[Row]:
     """One row per comparison."""
-    for comparison in study.metrics["comparisons"] if study.metrics else ():
+    for comparison in study.metrics.comparisons if study.metrics else ():
         yield {
-            "cohort": comparison["cohort"],
-            "run": comparison["run"],
-            "against": comparison["against"],
-            "num_patients": comparison["difference"]["num_patients"],
-            **spread("difference", comparison["difference"]),
-            "p_value": comparison["p_value"],
-            "p_adjusted": comparison["p_adjusted"],
-            **_mcnemar(comparison["mcnemar"]),
+            "cohort": comparison.cohort,
+            "run": comparison.run,
+            "against": comparison.against,
+            "num_patients": comparison.difference.num_patients,
+            **spread("difference", comparison.difference),
+            "p_value": comparison.p_value,
+            "p_adjusted": comparison.p_adjusted,
+            **_mcnemar(comparison.mcnemar),
         }
 
 
-def _mcnemar(test: Row | None) -> dict[str, Any]:
+def _mcnemar(test: McNemar | None) -> dict[str, object]:
     """McNemar's test over several columns."""
     names = ("num_only_first_right", "num_only_second_right", "p_value", "method")
-    return {f"mcnemar_{name}": test[name] if test else None for name in names}
+    return {f"mcnemar_{name}": getattr(test, name, None) for name in names}
 
 
 def _limit_rows(study: Study) -> Iterable[Row]:
     """One row per run and test cohort of a phantom: what was reached, and the best possible."""
-    for limit in study.metrics.get("limits", ()) if study.metrics else ():
+    for limit in study.metrics.limits if study.metrics else ():
         yield {
-            **{name: limit[name] for name in ("cohort", "run", "inputs", "num_patients")},
-            **spread("reached", limit["reached"]),
-            **spread("best", limit["best"]),
-            **spread("gap", limit["gap"]),
+            **{name: getattr(limit, name) for name in ("cohort", "run", "inputs", "num_patients")},
+            **spread("reached", limit.reached),
+            **spread("best", limit.best),
+            **spread("gap", limit.gap),
         }
 
 
 def _roc_rows(study: Study) -> Iterable[Row]:
     """One row per point of a ROC curve."""
     for group, run, record in _records(study):
-        curve = record["cohorts"][group]["roc"]
-        points = zip(curve["false_positive_rate"], curve["true_positive_rate"], strict=True)
+        curve = record.cohorts[group].roc
+        points = zip(curve.false_positive_rate, curve.true_positive_rate, strict=True)
         for false, true in points:
             rates = {"false_positive_rate": false, "true_positive_rate": true}
             yield {"cohort": group, "run": run, **rates}
 
 
-def _records(study: Study) -> Iterable[tuple[str, str, Row]]:
+def _records(study: Study) -> Iterable[tuple[str, str, RunMetrics]]:
     """Group, run and what `metrics.json` says about the run, for each group that a run has."""
     if study.metrics is None:
         return
     for group in groups_of(study):
         for run in study.named():
-            record = study.metrics["runs"][run]
-            if group in record["cohorts"]:
+            record = study.metrics.runs[run]
+            if group in record.cohorts:
                 yield group, run, record
 
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, split_csv
+from neoresponse.contracts.record import has_record, read_record, write_record
+from neoresponse.contracts.search import SearchInputs
 from neoresponse.durable import (
     make_folder,
     only_one,
-    read_json,
     sha256_of,
-    write_json,
     write_text,
 )
 from neoresponse.errors import ConfigError, RunError
@@ -36,7 +36,7 @@ from neoresponse.training.progress import METRICS
 from neoresponse.training.run import MODEL, RUN, train_run
 from neoresponse.types import Say, Track, silent, untracked
 
-SCHEMA, FILE_NAME, REASON = "neoresponse.search/1", "search.json", "failed.txt"
+REASON = "failed.txt"
 Folds = tuple[tuple[Assignment, ...], ...]
 
 
@@ -114,20 +114,18 @@ def _claim(folder: Path, search: Search, folds: Folds) -> None:
     """
     dumped = search.settings.model_dump(mode="json")
     dumped["search"].pop("trials")
-    content = {
-        "schema": SCHEMA,
-        "software": f"neoresponse {neoresponse.__version__}",
-        "settings": dumped,
-        "prepared_sha256": sha256_of(search.store.folder / MANIFEST),
-        "folds_sha256": [hashlib.sha256(split_csv(f).encode()).hexdigest() for f in folds],
-    }
-    path = folder / FILE_NAME
-    if path.exists() and read_json(path, schema=SCHEMA) != content:
+    inputs = SearchInputs(
+        software=f"neoresponse {neoresponse.__version__}",
+        settings=dumped,
+        prepared_sha256=sha256_of(search.store.folder / MANIFEST),
+        folds_sha256=tuple(hashlib.sha256(split_csv(f).encode()).hexdigest() for f in folds),
+    )
+    if has_record(folder, SearchInputs) and read_record(folder, SearchInputs) != inputs:
         raise RunError(
             f"{folder}: expected the settings, store and split that this search was started with, "
             "got others. Use those, name another folder, or begin again with --force."
         )
-    write_json(path, content)
+    write_record(folder, inputs)
 
 
 def _try_all(search: Search, folder: Path, folds: Folds, journal: Journal) -> None:

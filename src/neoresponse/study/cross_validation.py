@@ -13,6 +13,7 @@ import numpy as np
 
 from neoresponse.cohort.folds import divided_patients, draw_folds, fold_split
 from neoresponse.cohort.split import CSV_NAME, Assignment, write_split
+from neoresponse.contracts.cross_validation import CrossValidation
 from neoresponse.contracts.predictions import (
     FILE_NAME,
     Prediction,
@@ -20,8 +21,8 @@ from neoresponse.contracts.predictions import (
     read_card,
     read_predictions,
 )
-from neoresponse.durable import make_folder, sha256_of, write_json, write_text
-from neoresponse.evaluation.cross_validation import FILE_NAME as NUMBERS
+from neoresponse.contracts.record import write_record
+from neoresponse.durable import make_folder, sha256_of, write_text
 from neoresponse.evaluation.cross_validation import (
     FOLDER,
     OutOfFold,
@@ -138,7 +139,7 @@ def _evaluate(
     folder = study.folder / FOLDER / "evaluation"
 
     def make() -> None:
-        with fresh_folder(folder, NUMBERS) as part:
+        with fresh_folder(folder, CrossValidation.FILE_NAME) as part:
             _write(study, parts, finished, part)
 
     inputs = {
@@ -176,14 +177,15 @@ def _write(
         ):
             found[floor] = gather(tested(runs[0], floor_file(floor)))
     card = read_card(first)
-    content = cross_validation(
+    numbers = cross_validation(
         found,
         confidence=study.settings.evaluate.confidence,
         is_simulated=card.is_simulated,
         cohort_name=card.cohort_name,
     )
     inner = study.settings.cross_validation.inner_folds
-    write_json(out / NUMBERS, content | {"num_inner_folds": inner, "times_chosen": chosen})
+    chosen_inside = {"num_inner_folds": inner, "times_chosen": chosen}
+    write_record(out, numbers.model_copy(update=chosen_inside))
     for name, one in found.items():
         write_text(out / f"{name}.csv", one.to_csv())
 

@@ -12,7 +12,6 @@ from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.validate import check_cohort, raise_on_stop, write_check
 from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.contracts.metrics import write_metrics
 from neoresponse.contracts.predictions import (
     CARD_NAME,
     FILE_NAME,
@@ -23,6 +22,7 @@ from neoresponse.contracts.predictions import (
     write_card,
     write_predictions,
 )
+from neoresponse.contracts.record import write_record
 from neoresponse.durable import keep_apart, make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.grid.job import Job, predicting_job
@@ -153,7 +153,7 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, stores: 
     def make() -> None:
         record_files(folder, sources)
         with fresh_folder(out, "metrics.json") as part:
-            write_metrics(part, audited(evaluate_files(sources, study.settings.evaluate)))
+            write_record(part, audited(evaluate_files(sources, study.settings.evaluate)))
         make_way(folder / "report", PAGE)
         write_report(folder, folder / "report", force=True)
 

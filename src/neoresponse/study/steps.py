@@ -10,8 +10,8 @@ from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import read_split, split_patients, write_split
 from neoresponse.cohort.validate import write_check
-from neoresponse.contracts.metrics import write_metrics
 from neoresponse.contracts.predictions import FILE_NAME
+from neoresponse.contracts.record import write_record
 from neoresponse.durable import sha256_of
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.limit import ORACLE
@@ -92,9 +92,10 @@ def evaluate(
 
     def make() -> None:
         record_files(study.folder, sources)
-        content = evaluate_files(sources, study.settings.evaluate, truth=truth)
+        metrics = evaluate_files(sources, study.settings.evaluate, truth=truth)
         with fresh_folder(folder, "metrics.json") as part:
-            write_metrics(part, audited(content | {"seeds": spread_over_seeds(files)}))
+            seeds = {"seeds": spread_over_seeds(files)}
+            write_record(part, audited(metrics.model_copy(update=seeds)))
 
     has_oracle = truth is not None and (truth / ORACLE).is_file()
     inputs = {
