@@ -44,7 +44,6 @@ import torch
 
 from neoresponse.cohort.split import Assignment
 from neoresponse.models import checkpoint
-from neoresponse.preprocess import store as store_module
 from neoresponse.preprocess.store import Store, open_store
 from neoresponse.settings import RunSettings
 from neoresponse.training import loop
@@ -344,14 +343,14 @@ def make_store(folder: Path) -> Store:
         for assignment in assignments()
     ]
     manifest = {
-        "schema": store_module.SCHEMA,
+        "schema": StoreManifest.SCHEMA,
         "cohort_name": "random pixels",
         "is_simulated": True,
         "settings": settings(0).prepare.model_dump(mode="json"),
         "shapes": shapes,
         "patients": patients,
     }
-    (folder / store_module.MANIFEST).write_text(json.dumps(manifest))
+    (folder / StoreManifest.FILE_NAME).write_text(json.dumps(manifest))
     return open_store(folder)
 
 

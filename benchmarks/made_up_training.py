@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from neoresponse.contracts.store import StoredPatient, StoreManifest
 from neoresponse.data.augment import Samples, draw_samples
 from neoresponse.data.dataset import Dataset, Standardisation
 from neoresponse.models.build import build_model
@@ -17,6 +18,7 @@ from neoresponse.training.fit import Fitted
 from neoresponse.training.loop import drawn_from, take_steps
 from neoresponse.training.plan import draw_plan
 from neoresponse.training.state import Training
+from neoresponse.types import Modality
 
 INPUTS = ("biopsy", "us_0", "us_1")
 NUM_TRAINING, NUM_PCR, NUM_VALIDATION = 391, 105, 49
@@ -96,20 +98,27 @@ def made_up_of(
 
 def made_up_store(settings: RunSettings, label: list[int]) -> Store:
     """What a prepared store says of its patients; it has no files."""
-    patients = [
-        {
-            "patient_id": f"P{row:03d}",
-            "label": outcome,
-            "is_multifocal": False,
-            "clinical": {},
-            "available": list(INPUTS),
-            "machine": None,
-            "centre": None,
-        }
+    patients = tuple(
+        StoredPatient(
+            patient_id=f"P{row:03d}",
+            label=outcome,
+            is_multifocal=False,
+            clinical={},
+            available=tuple(Modality(name) for name in INPUTS),
+            machine=None,
+            centre=None,
+            images={},
+        )
         for row, outcome in enumerate(label)
-    ]
-    content = {"patients": patients, "settings": settings.prepare.model_dump(mode="json")}
-    return Store(folder=Path(), manifest=content)
+    )
+    manifest = StoreManifest(
+        cohort_name="made up",
+        is_simulated=True,
+        settings=settings.prepare,
+        shapes={},
+        patients=patients,
+    )
+    return Store(folder=Path(), manifest=manifest)
 
 
 def first(samples: Samples, num: int) -> Samples:

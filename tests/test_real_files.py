@@ -61,8 +61,8 @@ def test_the_lesion_of_the_source_lies_in_the_centre_of_its_crop(
     real, shared, patient, column, mask
 ):
     store = open_store(real / "prepared")
-    record = store.manifest["patients"][store.row_of[patient]]
-    left, top, right, bottom = record["images"][column]["window"]
+    record = store.patients[store.row_of[patient]]
+    left, top, right, bottom = record.images[Modality(column)].window
     pixels = np.asarray(Image.open(shared / "data" / mask).convert("RGB")).max(axis=2) > 127
     rows, columns = np.nonzero(pixels)
     middle = ((columns.min() + columns.max() + 1) / 2, (rows.min() + rows.max() + 1) / 2)
@@ -79,7 +79,7 @@ def test_the_crop_shows_the_pixels_of_the_source(real, shared):
     store = open_store(real / "prepared")
     row = store.row_of["BUS-BRA"]
     crop = np.asarray(store.array(Modality.US_0)[row], dtype=float)
-    box = store.manifest["patients"][row]["images"]["us_0"]["window"]
+    box = store.patients[row].images[Modality.US_0].window
     source = Image.open(shared / "data" / "us_busbra/images/malignant_0261-l.png").convert("L")
     side = store.settings.image_px
     expected = np.asarray(source.crop([round(edge) for edge in box]).resize((side, side), 2), float)

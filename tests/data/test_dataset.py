@@ -1,4 +1,3 @@
-import copy
 import dataclasses
 
 import numpy as np
@@ -126,9 +125,11 @@ def test_a_batch_is_sent_in_two_copies_where_pixels_lie_on_the_device(
 
 
 def test_a_batch_holds_what_the_store_says_of_its_patients(fitted, store):
-    manifest = copy.deepcopy(store.manifest)
-    manifest["patients"][4]["available"].remove("us_1")
-    manifest["patients"][0]["label"] = None
+    patients = list(store.patients)
+    left = tuple(name for name in patients[4].available if name != "us_1")
+    patients[4] = patients[4].model_copy(update={"available": left})
+    patients[0] = patients[0].model_copy(update={"label": None})
+    manifest = store.manifest.model_copy(update={"patients": tuple(patients)})
     changed = Store(folder=store.folder, manifest=manifest)
     data = dataclasses.replace(fitted.dataset, store=changed)
     batch = next(data.patient_batches([9, 4, 0], batch_size=3))

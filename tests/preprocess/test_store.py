@@ -35,10 +35,10 @@ def test_shrinkage_follows_from_the_outlines_of_both_time_points(store, checked)
 
 
 def test_manifest_has_the_hash_of_every_source(store, checked):
-    for patient, record in zip(checked.patients, store.manifest["patients"], strict=True):
-        assert record["images"]["us_0"]["sha256"] == sha256_of(patient.us_0.path)
-        assert record["images"]["us_0"]["roi_sha256"] == sha256_of(patient.us_0.roi_path)
-        assert record["images"]["biopsy"]["sha256"] == sha256_of(patient.biopsy.path)
+    for patient, record in zip(checked.patients, store.patients, strict=True):
+        assert record.images["us_0"].sha256 == sha256_of(patient.us_0.path)
+        assert record.images["us_0"].roi_sha256 == sha256_of(patient.us_0.roi_path)
+        assert record.images["biopsy"].sha256 == sha256_of(patient.biopsy.path)
 
 
 def test_a_second_store_of_the_same_cohort_has_the_same_bytes(store, checked, tiny, tmp_path):
@@ -96,10 +96,10 @@ def test_a_patient_without_an_image_has_zeros_and_says_so(checked, tiny, tmp_pat
 
 
 def test_the_lesion_of_the_truth_lies_in_the_middle_of_its_crop(phantom, store, checked):
-    for patient, record in zip(checked.patients, store.manifest["patients"], strict=True):
+    for patient, record in zip(checked.patients, store.patients, strict=True):
         mask_path = phantom / "truth" / "masks" / f"{patient.patient_id}_us_0_lesion.png"
         mask = np.asarray(Image.open(mask_path)) > 0
-        left, top, right, bottom = record["images"]["us_0"]["window"]
+        left, top, right, bottom = record.images["us_0"].window
         rows, columns = np.nonzero(mask)
         assert left < columns.min()
         assert columns.max() < right

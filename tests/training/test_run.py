@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from neoresponse.contracts.predictions import read_predictions
+from neoresponse.contracts.record import content_of, record_of
+from neoresponse.contracts.store import StoreManifest
 from neoresponse.data.forward import batch_logits
 from neoresponse.durable import sha256_of
 from neoresponse.errors import ConfigError, RunError
@@ -280,19 +282,19 @@ def test_the_size_change_floor_orders_patients_by_size_change(store, assignments
 
 
 def test_a_store_without_sizes_has_no_size_change_floor(store, assignments):
-    manifest = json.loads(json.dumps(store.manifest))
+    manifest = content_of(store.manifest)
     for record in manifest["patients"]:
         record["images"]["us_0"]["lesion_mm"] = None
-    lacking = Store(folder=store.folder, manifest=manifest)
+    lacking = Store(folder=store.folder, manifest=record_of(manifest, StoreManifest, where=""))
     assert list(floors(lacking, assignments)) == ["clinical_floor", "subtype_floor"]
 
 
 def test_the_clinical_floor_sees_missing_as_missing(store, assignments):
     """With a value gone in training, patients who lack it get a coefficient of their own."""
-    manifest = json.loads(json.dumps(store.manifest))
+    manifest = content_of(store.manifest)
     for record in manifest["patients"][::2]:
         record["clinical"].pop("er")
-    lacking = Store(folder=store.folder, manifest=manifest)
+    lacking = Store(folder=store.folder, manifest=record_of(manifest, StoreManifest, where=""))
     with_er = [p.probability for p in floors(store, assignments)["clinical_floor"]]
     without = [p.probability for p in floors(lacking, assignments)["clinical_floor"]]
     assert with_er != without

@@ -1,5 +1,6 @@
 """Verbs from predictions to numbers, pictures and a page."""
 
+import json as json_module
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

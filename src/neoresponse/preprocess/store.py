@@ -7,15 +7,16 @@ In: a checked cohort. Out: a folder with one array per image input, the patient 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from neoresponse.cohort.validate import CheckedCohort
-from neoresponse.durable import new_folder, read_json, sha256_of, write_json
+from neoresponse.contracts.record import read_record, write_record
+from neoresponse.contracts.store import StoredImage, StoredPatient, StoreManifest
+from neoresponse.durable import new_folder, sha256_of
 from neoresponse.errors import CohortError, RunError
 from neoresponse.imaging.roi import read_roi
 from neoresponse.imaging.slide import open_slide
@@ -41,36 +42,32 @@ from neoresponse.types import (
     untracked,
 )
 
-SCHEMA = "neoresponse.prepared/1"
-MANIFEST = "manifest.json"
+MANIFEST = StoreManifest.FILE_NAME
 IMAGES = (Modality.US_0, Modality.US_1, Modality.BIOPSY)
 CODE_VERSION = 2
 """Raised when the same file and settings would give other pixels or sizes than before."""
 
-Record = dict[str, Any]
-Cut = tuple[Pixels, Box, Record]
-"""Pixels, the box in the source that they show, and what was measured on the way."""
-Image = tuple[Pixels, Record]
+Cut = tuple[Pixels, Box, float | None]
+"""Pixels, the box in the source that they show, and the size of the lesion in mm."""
+Image = tuple[Pixels, StoredImage]
 """Pixels, and what they were made from."""
 
 
 @dataclass(frozen=True)
-class StoredPatient:
-    """What the store knows of a patient besides pixels.
+class Source:
+    """An image's files as they are now.
 
     Attributes:
-        shrinkage: share of the lesion's longest side that is gone from US-0 to US-1, at most 1 (no
-            longer visible), below 0 where it grew; None where a side is not known.
+        sha256: of the image.
+        roi_sha256: of its outline, or None.
+        spacing: size of a pixel, or None.
+        key: one hash over all that shapes its pixels.
     """
 
-    patient_id: str
-    label: int | None
-    is_multifocal: bool
-    clinical: Mapping[str, str | float]
-    available: tuple[Modality, ...]
-    machine: str | None
-    centre: str | None
-    shrinkage: float | None = None
+    sha256: str
+    roi_sha256: str | None
+    spacing: tuple[float, float] | float | None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,22 +75,22 @@ class Store:
     """An opened prepared store; arrays are memory-mapped and read-only."""
 
     folder: Path
-    manifest: Record
+    manifest: StoreManifest
 
-    @cached_property
+    @property
     def patients(self) -> tuple[StoredPatient, ...]:
         """All patients, in the order of the arrays' first axis."""
-        return tuple(_stored_patient(record) for record in self.manifest["patients"])
+        return self.manifest.patients
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:
         """patient_id -> index on the first axis."""
         return {patient.patient_id: row for row, patient in enumerate(self.patients)}
 
-    @cached_property
+    @property
     def settings(self) -> PrepareSettings:
         """How the pixels were made."""
-        return PrepareSettings.model_validate(self.manifest["settings"])
+        return self.manifest.settings
 
     def array(self, modality: Modality) -> Pixels:
         """Pixels: ultrasound (patients, side, side); biopsy (patients, patches, 3, side, side)."""
@@ -107,16 +104,16 @@ def open_store(folder: Path) -> Store:
     Raises:
         RunError: it is none, it is of another version, or an array has another shape than stated.
     """
-    manifest = read_json(folder / MANIFEST, schema=SCHEMA)
+    manifest = read_record(folder, StoreManifest)
     store = Store(folder=folder, manifest=manifest)
     for modality in IMAGES:
         try:
-            shape = list(store.array(modality).shape)
+            shape = store.array(modality).shape
         except (OSError, ValueError, EOFError):
-            shape = []
-        if shape != manifest["shapes"][modality]:
+            shape = ()
+        if shape != manifest.shapes.get(modality):
             raise RunError(
-                f"{folder / modality}.npy: expected shape {manifest['shapes'][modality]}, got "
+                f"{folder / modality}.npy: expected shape {manifest.shapes.get(modality)}, got "
                 f"{shape or 'no array'}. Run prepare again."
             )
     return store
@@ -148,7 +145,7 @@ def prepare_store(
         shapes = _shapes(len(checked.patients), settings)
         arrays = {
             modality: np.lib.format.open_memmap(
-                part / f"{modality}.npy", mode="w+", dtype=np.uint8, shape=tuple(shapes[modality])
+                part / f"{modality}.npy", mode="w+", dtype=np.uint8, shape=shapes[modality]
             )
             for modality in IMAGES
         }
@@ -157,18 +154,25 @@ def prepare_store(
             images = _prepare_patient(patient, settings, older)
             for modality, (pixels, _) in images.items():
                 arrays[modality][row] = pixels
-            records.append(_record(patient, {m: record for m, (_, record) in images.items()}))
+            records.append(_stored(patient, {m: image for m, (_, image) in images.items()}))
         for array in arrays.values():
             array.flush()
-        write_json(part / MANIFEST, _manifest(checked, settings, shapes, records))
+        manifest = StoreManifest(
+            cohort_name=checked.file.name,
+            is_simulated=checked.file.is_simulated,
+            settings=settings,
+            shapes=shapes,
+            patients=tuple(records),
+        )
+        write_record(part, manifest)
     return open_store(out)
 
 
-def _shapes(num_patients: int, settings: PrepareSettings) -> dict[Modality, list[int]]:
+def _shapes(num_patients: int, settings: PrepareSettings) -> dict[Modality, tuple[int, ...]]:
     """Shape of each array."""
-    frame = [num_patients, settings.image_px, settings.image_px]
-    patch = [settings.num_patches, 3, settings.image_px, settings.image_px]
-    return {Modality.US_0: frame, Modality.US_1: frame, Modality.BIOPSY: [num_patients, *patch]}
+    frame = (num_patients, settings.image_px, settings.image_px)
+    patch = (settings.num_patches, 3, settings.image_px, settings.image_px)
+    return {Modality.US_0: frame, Modality.US_1: frame, Modality.BIOPSY: (num_patients, *patch)}
 
 
 def _older_store(out: Path) -> Store | None:
@@ -183,7 +187,7 @@ def _prepare_patient(
     patient: Patient, settings: PrepareSettings, older: Store | None
 ) -> dict[Modality, Image]:
     """Pixels of each of a patient's images, and what they were made from."""
-    sources = _source_records(patient, settings)
+    sources = _sources(patient, settings)
     reused = _reusable(patient.patient_id, sources, older)
     if reused is not None:
         return reused
@@ -194,48 +198,69 @@ def _prepare_patient(
     return {
         modality: (
             pixels,
-            {**sources[modality], "window": _numbers(window), "pixels_sha256": _hash(pixels)}
-            | measured,
+            StoredImage(
+                **asdict(sources[modality]),
+                window=_numbers(window),
+                pixels_sha256=_hash(pixels),
+                lesion_mm=size_mm,
+            ),
         )
-        for modality, (pixels, window, measured) in cuts.items()
+        for modality, (pixels, window, size_mm) in cuts.items()
     }
 
 
-def _source_records(patient: Patient, settings: PrepareSettings) -> dict[Modality, Record]:
+def _sources(patient: Patient, settings: PrepareSettings) -> dict[Modality, Source]:
     """Per available image: hashes of what it comes from, and one key over all that shapes it."""
-    records: dict[Modality, Record] = {}
+    found: dict[Modality, Source] = {}
     for modality in IMAGES:
         source = getattr(patient, modality)
-        if source is None:
-            continue
-        files = {"sha256": sha256_of(source.path)}
-        if source.roi_path is not None:
-            files["roi_sha256"] = sha256_of(source.roi_path)
-        spacing = source.spacing_mm if isinstance(source, UltrasoundSource) else source.mpp
-        records[modality] = {**files, "spacing": spacing}
-    made_from = [CODE_VERSION, settings.model_dump(mode="json")]
-    for modality in records:
+        if source is not None:
+            outline = None if source.roi_path is None else sha256_of(source.roi_path)
+            is_frame = isinstance(source, UltrasoundSource)
+            spacing = source.spacing_mm if is_frame else source.mpp
+            found[modality] = Source(sha256_of(source.path), outline, spacing)
+    return {
         # US-1 takes its window from US-0, so it depends on both.
-        needed = {m: records[m] for m in records if m == modality or modality == Modality.US_1}
-        text = json.dumps([*made_from, modality, needed], sort_keys=True)
-        records[modality] = {**records[modality], "key": hashlib.sha256(text.encode()).hexdigest()}
-    return records
+        modality: replace(
+            source,
+            key=_key(
+                modality,
+                {m: s for m, s in found.items() if m == modality or modality == Modality.US_1},
+                settings,
+            ),
+        )
+        for modality, source in found.items()
+    }
+
+
+def _key(modality: Modality, needed: Mapping[Modality, Source], settings: PrepareSettings) -> str:
+    """One hash over code, settings and the files that an image's pixels are made from."""
+    files = {
+        name: {
+            "sha256": source.sha256,
+            **({} if source.roi_sha256 is None else {"roi_sha256": source.roi_sha256}),
+            "spacing": source.spacing,
+        }
+        for name, source in needed.items()
+    }
+    text = json.dumps(
+        [CODE_VERSION, settings.model_dump(mode="json"), modality, files], sort_keys=True
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _reusable(
-    patient_id: str, sources: dict[Modality, Record], older: Store | None
+    patient_id: str, sources: Mapping[Modality, Source], older: Store | None
 ) -> dict[Modality, Image] | None:
     """The older store's images of a patient, or None where any would differ or is damaged."""
     if older is None or patient_id not in older.row_of:
         return None
     row = older.row_of[patient_id]
-    records = older.manifest["patients"][row]["images"]
-    if {m: record["key"] for m, record in records.items()} != {
-        m: record["key"] for m, record in sources.items()
-    }:
+    stored = older.patients[row].images
+    if {m: image.key for m, image in stored.items()} != {m: s.key for m, s in sources.items()}:
         return None
-    images = {m: (np.asarray(older.array(m)[row]), records[m]) for m in sources}
-    is_whole = all(_hash(pixels) == record["pixels_sha256"] for pixels, record in images.values())
+    images = {m: (np.asarray(older.array(m)[row]), stored[m]) for m in sources}
+    is_whole = all(_hash(pixels) == image.pixels_sha256 for pixels, image in images.values())
     return images if is_whole else None
 
 
@@ -262,7 +287,7 @@ def _crop_ultrasound(patient: Patient, settings: PrepareSettings) -> dict[Modali
         modality: (
             crop_frame(frame, windows[modality], image_px=settings.image_px),
             window_box(frame, windows[modality]),
-            {"lesion_mm": sizes[modality]},
+            sizes[modality],
         )
         for modality, frame in frames.items()
     }
@@ -281,7 +306,7 @@ def _cut_biopsy(patient: Patient, settings: PrepareSettings) -> dict[Modality, C
     roi = read_roi(source.roi_path) if source.roi_path is not None else None
     with open_slide(source.path, mpp=source.mpp) as slide:
         patches = read_patches(slide, roi, region_px=settings.region_px, patch_px=settings.image_px)
-        return {Modality.BIOPSY: (patches, region_box(slide, roi), {})}
+        return {Modality.BIOPSY: (patches, region_box(slide, roi), None)}
 
 
 def _hash(pixels: Pixels) -> str:
@@ -289,59 +314,20 @@ def _hash(pixels: Pixels) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
-def _numbers(box: Box) -> list[float]:
+def _numbers(box: Box) -> tuple[float, float, float, float]:
     """Left, top, right, bottom, to a thousandth of a pixel."""
-    return [round(edge, 3) for edge in (box.left, box.top, box.right, box.bottom)]
+    return round(box.left, 3), round(box.top, 3), round(box.right, 3), round(box.bottom, 3)
 
 
-def _record(patient: Patient, images: dict[Modality, Record]) -> Record:
+def _stored(patient: Patient, images: dict[Modality, StoredImage]) -> StoredPatient:
     """One patient's entry in the manifest."""
-    return {
-        "patient_id": patient.patient_id,
-        "label": patient.label,
-        "is_multifocal": patient.is_multifocal,
-        "clinical": dict(patient.clinical),
-        "available": list(patient.available),
-        "machine": patient.machine,
-        "centre": patient.centre,
-        "images": images,
-    }
-
-
-def _manifest(
-    checked: CheckedCohort,
-    settings: PrepareSettings,
-    shapes: dict[Modality, list[int]],
-    records: list[Record],
-) -> Record:
-    """The whole manifest."""
-    return {
-        "schema": SCHEMA,
-        "cohort_name": checked.file.name,
-        "is_simulated": checked.file.is_simulated,
-        "settings": settings.model_dump(mode="json"),
-        "shapes": shapes,
-        "patients": records,
-    }
-
-
-def _stored_patient(record: Record) -> StoredPatient:
-    """One manifest entry as a value."""
     return StoredPatient(
-        patient_id=record["patient_id"],
-        label=record["label"],
-        is_multifocal=record["is_multifocal"],
-        clinical=record["clinical"],
-        available=tuple(Modality(name) for name in record["available"]),
-        machine=record["machine"],
-        centre=record["centre"],
-        shrinkage=_shrinkage(record.get("images", {})),
+        patient_id=patient.patient_id,
+        label=patient.label,
+        is_multifocal=patient.is_multifocal,
+        clinical=dict(patient.clinical),
+        available=patient.available,
+        machine=patient.machine,
+        centre=patient.centre,
+        images=images,
     )
-
-
-def _shrinkage(images: Record) -> float | None:
-    """How much smaller the lesion became, from the sizes measured at both time points."""
-    before, after = (
-        images.get(time, {}).get("lesion_mm") for time in (Modality.US_0, Modality.US_1)
-    )
-    return 1 - after / before if before and after is not None else None

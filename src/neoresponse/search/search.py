@@ -63,7 +63,7 @@ class Search:
     @property
     def is_simulated(self) -> bool:
         """Whether the patients come from a phantom."""
-        return bool(self.store.manifest.get("is_simulated"))
+        return self.store.manifest.is_simulated
 
 
 def run_search(search: Search, folder: Path) -> Path:

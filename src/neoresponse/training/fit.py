@@ -51,7 +51,7 @@ class Fitted:
     @property
     def is_simulated(self) -> bool:
         """Whether the patients come from a phantom."""
-        return bool(self.dataset.store.manifest.get("is_simulated"))
+        return self.dataset.store.manifest.is_simulated
 
 
 def fit_inputs(

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from neoresponse.cohort.dictionary import MODEL_VARIABLES
 from neoresponse.cohort.split import Assignment
 from neoresponse.contracts.predictions import Prediction
+from neoresponse.contracts.store import StoredPatient
 from neoresponse.preprocess.clinical import fit_encoder
-from neoresponse.preprocess.store import Store, StoredPatient
+from neoresponse.preprocess.store import Store
 from neoresponse.settings import FLOORS
 from neoresponse.stats.discrimination import has_both_classes
 from neoresponse.stats.logistic import fit_logistic, logistic_probability

@@ -92,8 +92,8 @@ def _card(model: TrainedModel, store: Store) -> PredictionsCard:
     """What stands beside a model's predictions."""
     clinical = (Modality.CLINICAL,) if model.settings.clinical else ()
     return PredictionsCard(
-        cohort_name=store.manifest["cohort_name"],
-        is_simulated=store.manifest["is_simulated"] or model.card["trained_on"]["is_simulated"],
+        cohort_name=store.manifest.cohort_name,
+        is_simulated=store.manifest.is_simulated or model.card["trained_on"]["is_simulated"],
         threshold=model.card["threshold"],
         inputs=(*map(Modality, model.network.inputs), *clinical),
     )

@@ -267,8 +267,8 @@ def _card(
         "threshold_method": cut[1],
         "calibration": None,
         "trained_on": {
-            "cohort_name": manifest["cohort_name"],
-            "is_simulated": manifest["is_simulated"],
+            "cohort_name": manifest.cohort_name,
+            "is_simulated": manifest.is_simulated,
             "num_patients": len(train),
             "num_pcr": sum(a.label or 0 for a in train),
         },
@@ -312,6 +312,6 @@ def _summary(
             "augmented": samples.augmented,
             "with_ultrasound_versions": samples.with_ultrasound_versions,
         },
-        "cohort_name": manifest["cohort_name"],
-        "is_simulated": manifest["is_simulated"],
+        "cohort_name": manifest.cohort_name,
+        "is_simulated": manifest.is_simulated,
     }
