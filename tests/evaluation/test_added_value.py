@@ -8,8 +8,9 @@ from scipy.special import logit
 
 from neoresponse.contracts.groups import Group
 from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
-from neoresponse.settings import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import adjust_p_values, nested_models_test, net_benefit, paired_delong
+from neoresponse.types import CLINICAL_ONLY
 
 SETTINGS = EvaluateSettings(replicates=200, decision_thresholds=(0.3,))
 PARTS = ("validation", "TC1", "TC2")
@@ -25,7 +26,7 @@ def runs(seed=1, num=80, gain=0.2):
         names = tuple(f"{part}{n}" for n in range(num))
         floor[part] = Group(names, label, 1 / (1 + np.exp(1 - known)), 0)
         net[part] = Group(names, label, 1 / (1 + np.exp(1 - 0.7 * known - 5 * gain * seen)), 0)
-    return {"net": net, CLINICAL_FLOOR: floor}
+    return {"net": net, CLINICAL_ONLY: floor}
 
 
 def compared(groups, **thresholds):
@@ -36,9 +37,9 @@ def compared(groups, **thresholds):
 def test_a_row_holds_the_paired_differences():
     groups = runs()
     row = compared(groups)[0]
-    net, floor = groups["net"]["TC1"], groups[CLINICAL_FLOOR]["TC1"]
+    net, floor = groups["net"]["TC1"], groups[CLINICAL_ONLY]["TC1"]
     test = paired_delong(net.label, net.probability, floor.probability)
-    assert (row["run"], row["against"], row["cohort"]) == ("net", CLINICAL_FLOOR, "TC1")
+    assert (row["run"], row["against"], row["cohort"]) == ("net", CLINICAL_ONLY, "TC1")
     assert row["p_value"] == test.p_value
     benefits = [net_benefit(g.label, g.probability, threshold=0.3) for g in (net, floor)]
     (found,) = row["net_benefit_differences"]
@@ -49,8 +50,8 @@ def test_a_row_holds_the_paired_differences():
 
 def test_each_run_is_called_at_its_own_threshold():
     groups = runs()
-    net, floor = groups["net"]["TC1"], groups[CLINICAL_FLOOR]["TC1"]
-    row = compared(groups, net=0.2, **{CLINICAL_FLOOR: 0.6})[0]
+    net, floor = groups["net"]["TC1"], groups[CLINICAL_ONLY]["TC1"]
+    row = compared(groups, net=0.2, **{CLINICAL_ONLY: 0.6})[0]
     right = (
         (net.probability >= 0.2) == (net.label == 1),
         (floor.probability >= 0.6) == (floor.label == 1),
@@ -101,7 +102,7 @@ def test_what_is_fitted_together_never_sees_a_test_patient():
 
 def test_the_likelihood_ratio_test_is_that_of_validation_patients():
     groups = runs()
-    net, floor = (groups[name]["validation"] for name in ("net", CLINICAL_FLOOR))
+    net, floor = (groups[name]["validation"] for name in ("net", CLINICAL_ONLY))
     ones = np.ones(len(net.label))
     smaller = np.column_stack([ones, logit(floor.probability)])
     larger = np.column_stack([smaller, logit(net.probability)])
@@ -112,11 +113,11 @@ def test_the_likelihood_ratio_test_is_that_of_validation_patients():
 
 def test_p_values_are_adjusted_over_all_rows_with_one_opponent():
     groups = runs()
-    groups = {"net": groups["net"], "other": runs(7)["net"], CLINICAL_FLOOR: groups[CLINICAL_FLOOR]}
+    groups = {"net": groups["net"], "other": runs(7)["net"], CLINICAL_ONLY: groups[CLINICAL_ONLY]}
     for part in PARTS:
         groups["other"][part] = replace(groups["other"][part], label=groups["net"][part].label)
     rows = compared(groups)
-    for against in (CLINICAL_FLOOR, "net"):
+    for against in (CLINICAL_ONLY, "net"):
         mine = [row for row in rows if row["against"] == against]
         expected = adjust_p_values([row["p_value"] for row in mine])
         assert [row["p_adjusted"] for row in mine] == pytest.approx(expected.tolist())

@@ -87,16 +87,16 @@ def test_a_folder_without_an_oracle_is_refused(tmp_path):
         read_oracle(tmp_path)
 
 
-def test_evaluate_adds_limits_for_the_run_and_for_the_clinical_floor(tmp_path, patients, truth):
+def test_evaluate_adds_limits_for_the_run_and_for_the_clinical_only(tmp_path, patients, truth):
     run = tmp_path / "net"
     run.mkdir()
     write_predictions(run / "predictions.csv", rows_of(patients))
-    write_predictions(run / "clinical_floor.csv", rows_of(patients, seed=2))
+    write_predictions(run / "clinical_only.csv", rows_of(patients, seed=2))
     write_card(run, PredictionsCard(inputs=(Modality.BIOPSY, Modality.CLINICAL)))
     content = evaluate_files({"net": run / "predictions.csv"}, EvaluateSettings(), truth=truth)
     assert [(row["run"], row["inputs"]) for row in content["limits"]] == [
         ("net", BOTH),
-        ("clinical_floor", "clinical"),
+        ("clinical_only", "clinical"),
     ]
 
 

@@ -1,8 +1,8 @@
 import re
 
-from neoresponse.report.figures import FLOOR_LOOKS, looks, loss_figure, say
+from neoresponse.report.figures import REFERENCE_LOOKS, looks, loss_figure, say
 from neoresponse.report.sources import Epoch
-from neoresponse.settings import CLINICAL_FLOOR
+from neoresponse.types import CLINICAL_ONLY
 
 ESTIMATE = {"value": 0.8123, "low": 0.7011, "high": 0.9229}
 
@@ -13,8 +13,8 @@ def test_no_two_of_twenty_runs_look_alike():
 
 
 def test_a_floor_looks_the_same_beside_any_runs():
-    assert looks(["a"])[CLINICAL_FLOOR] == looks(["a", "b", CLINICAL_FLOOR])[CLINICAL_FLOOR]
-    assert looks([])[CLINICAL_FLOOR].colour == FLOOR_LOOKS[0].colour
+    assert looks(["a"])[CLINICAL_ONLY] == looks(["a", "b", CLINICAL_ONLY])[CLINICAL_ONLY]
+    assert looks([])[CLINICAL_ONLY].colour == REFERENCE_LOOKS[0].colour
 
 
 def test_an_estimate_is_said_with_its_interval_or_without_one():

@@ -45,7 +45,7 @@ def numbers_in(content):
         for group in (run["cohorts"][cohort] for cohort in ("TC1", "TC2")):
             for name in SHOWN:
                 yield from ends(group[name])
-    for name in ("se_crosst", "resnet50", "clinical_floor"):
+    for name in ("se_crosst", "resnet50", "clinical_only"):
         yield from judgement(content["runs"][name]["cohorts"]["TC1+TC2"])
     for comparison in content["comparisons"]:
         if comparison["cohort"] == "TC1+TC2":
@@ -306,7 +306,7 @@ def test_a_network_below_a_floor_is_named_in_the_result(make_study):
     path = work / "evaluation" / "metrics.json"
     plain = Reader(write_report(work, work / "plain").read_text()).text
     metrics = json.loads(path.read_text())
-    metrics["runs"]["size_change_floor"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
+    metrics["runs"]["size_change_only"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
     write_json(path, metrics)
     below = Reader(write_report(work, work / "below").read_text()).text
     assert "size change alone reaches 0.999" in below

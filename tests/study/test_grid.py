@@ -97,21 +97,21 @@ def test_each_patient_of_the_split_is_tested_once_by_folds(done):
 
 def test_floors_of_a_fold_are_fitted_on_the_training_patients_of_the_fold(done):
     part = done / "cross-validation" / "runs" / "us" / "repeat-1-fold-1"
-    expected = floors(open_store(done / "prepared"), read_split(part))["clinical_floor"]
-    assert read_predictions(part / "clinical_floor.csv") == expected
+    expected = floors(open_store(done / "prepared"), read_split(part))["clinical_only"]
+    assert read_predictions(part / "clinical_only.csv") == expected
 
 
 def test_a_cohort_from_elsewhere_is_judged_by_our_threshold_and_our_floors(done, elsewhere):
     run = done / "external" / "b" / "runs" / "us"
     assert read_card(run).threshold == read_card(done / "runs" / "us").threshold
     own, other = open_store(done / "prepared"), open_store(done / "external" / "b" / "prepared")
-    expected = floors_elsewhere(own, other, read_split(done / "split"))["clinical_floor"]
-    assert read_predictions(run / "clinical_floor.csv") == expected
+    expected = floors_elsewhere(own, other, read_split(done / "split"))["clinical_only"]
+    assert read_predictions(run / "clinical_only.csv") == expected
     assert len(expected) == len(other.patients)
     # One that is both here and there has the same probability.
-    again = floors_elsewhere(own, own, read_split(done / "split"))["clinical_floor"]
+    again = floors_elsewhere(own, own, read_split(done / "split"))["clinical_only"]
     here = {
-        r.patient_id: r.probability for r in read_predictions(done / "runs/us/clinical_floor.csv")
+        r.patient_id: r.probability for r in read_predictions(done / "runs/us/clinical_only.csv")
     }
     assert all(
         here[r.patient_id] == pytest.approx(r.probability) for r in again if r.patient_id in here

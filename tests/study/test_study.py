@@ -23,7 +23,7 @@ RESULTS = (
     "prepared/manifest.json",
     "runs/se_crosst/model/weights.safetensors",
     "runs/se_crosst/predictions.csv",
-    "runs/se_crosst/clinical_floor.csv",
+    "runs/se_crosst/clinical_only.csv",
     "evaluation/metrics.json",
     "explain/se_crosst/explain.json",
     "report/report.html",
@@ -150,7 +150,7 @@ def test_more_epochs_train_on_and_equal_a_study_made_from_nothing(done, settings
     changed = StudySettings.model_validate(merge(settings.model_dump(), {"train": {"epochs": 3}}))
     lines = []
     run_study(changed, folder, say=lines.append)
-    run_files = ("predictions.csv", "predictions.json", "clinical_floor.csv")
+    run_files = ("predictions.csv", "predictions.json", "clinical_only.csv")
     old, new = (
         [sha256_of(study / "runs" / "se_crosst" / name) for name in run_files]
         for study in (done[0], folder)
@@ -186,7 +186,7 @@ def test_other_pretrained_weights_in_the_same_file_train_again(done, settings, t
         "prepared/biopsy.npy",
         "runs/se_crosst/model/manifest.json",
         "runs/se_crosst/model/weights.safetensors",
-        "runs/se_crosst/clinical_floor.csv",
+        "runs/se_crosst/clinical_only.csv",
         "runs/se_crosst/run.json",
         "evaluation/metrics.json",
         "explain/se_crosst/explain.json",

@@ -16,7 +16,6 @@ from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.trained import load_model
 from neoresponse.preprocess.store import Store, prepare_store
-from neoresponse.settings import FLOORS
 from neoresponse.settings.toml import run_settings
 from neoresponse.training import finite, loop
 from neoresponse.training.fit import fit_inputs
@@ -24,6 +23,7 @@ from neoresponse.training.floor import floors
 from neoresponse.training.loop import Place, train_network
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.run import forget_run, train_run
+from neoresponse.types import REFERENCE_MODELS
 
 FILES = ("metrics.csv", "samples.csv", "model/weights.safetensors", "model/model.json", "run.json")
 
@@ -256,13 +256,13 @@ def test_every_floor_is_fitted_on_training_patients_alone(store, assignments):
         a if a.split == "train" else dataclasses.replace(a, label=1 - a.label) for a in assignments
     ]
     before, after = floors(store, assignments), floors(store, turned)
-    assert list(before) == list(FLOORS)
-    for name in FLOORS:
+    assert list(before) == list(REFERENCE_MODELS)
+    for name in REFERENCE_MODELS:
         assert [p.probability for p in before[name]] == [p.probability for p in after[name]]
 
 
-def test_the_subtype_floor_knows_the_subtype_and_nothing_else(store, assignments):
-    found = {p.patient_id: p.probability for p in floors(store, assignments)["subtype_floor"]}
+def test_the_subtype_only_knows_the_subtype_and_nothing_else(store, assignments):
+    found = {p.patient_id: p.probability for p in floors(store, assignments)["subtype_only"]}
     of_subtype = {}
     for patient in store.patients:
         of_subtype.setdefault(patient.clinical["phenotype"], set()).add(found[patient.patient_id])
@@ -270,8 +270,8 @@ def test_the_subtype_floor_knows_the_subtype_and_nothing_else(store, assignments
     assert all(len(probabilities) == 1 for probabilities in of_subtype.values())
 
 
-def test_the_size_change_floor_orders_patients_by_size_change(store, assignments):
-    found = {p.patient_id: p.probability for p in floors(store, assignments)["size_change_floor"]}
+def test_the_size_change_only_orders_patients_by_size_change(store, assignments):
+    found = {p.patient_id: p.probability for p in floors(store, assignments)["size_change_only"]}
     shrinkage = [p.shrinkage for p in store.patients]
     order = np.argsort(shrinkage)
     along = np.array([found[store.patients[row].patient_id] for row in order])
@@ -279,21 +279,21 @@ def test_the_size_change_floor_orders_patients_by_size_change(store, assignments
     assert len(set(steps)) == 1
 
 
-def test_a_store_without_sizes_has_no_size_change_floor(store, assignments):
+def test_a_store_without_sizes_has_no_size_change_only(store, assignments):
     manifest = json.loads(json.dumps(store.manifest))
     for record in manifest["patients"]:
         record["images"]["us_0"]["lesion_mm"] = None
     lacking = Store(folder=store.folder, manifest=manifest)
-    assert list(floors(lacking, assignments)) == ["clinical_floor", "subtype_floor"]
+    assert list(floors(lacking, assignments)) == ["clinical_only", "subtype_only"]
 
 
-def test_the_clinical_floor_sees_missing_as_missing(store, assignments):
+def test_the_clinical_only_sees_missing_as_missing(store, assignments):
     """With a value gone in training, patients who lack it get a coefficient of their own."""
     manifest = json.loads(json.dumps(store.manifest))
     for record in manifest["patients"][::2]:
         record["clinical"].pop("er")
     lacking = Store(folder=store.folder, manifest=manifest)
-    with_er = [p.probability for p in floors(store, assignments)["clinical_floor"]]
-    without = [p.probability for p in floors(lacking, assignments)["clinical_floor"]]
+    with_er = [p.probability for p in floors(store, assignments)["clinical_only"]]
+    without = [p.probability for p in floors(lacking, assignments)["clinical_only"]]
     assert with_er != without
     assert all(0 < probability < 1 for probability in without)

@@ -60,7 +60,7 @@ class PredictionsCard:
 
 
 def floor_file(name: str) -> str:
-    """File name, beside `predictions.csv`, of one of `FLOORS`."""
+    """File name, beside `predictions.csv`, of one of `REFERENCE_MODELS`."""
     return f"{name}.csv"
 
 

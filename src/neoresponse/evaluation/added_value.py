@@ -14,7 +14,7 @@ from scipy.special import logit
 
 from neoresponse.contracts.groups import VALIDATION, Group, test_cohorts
 from neoresponse.evaluation.numbers import bootstrap_plan, generator
-from neoresponse.settings import FLOORS, EvaluateSettings
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     Significance,
     adjust_p_values,
@@ -28,7 +28,7 @@ from neoresponse.stats import (
     paired_delong,
     score_step,
 )
-from neoresponse.types import Estimate, FloatArray, IntArray
+from neoresponse.types import REFERENCE_MODELS, Estimate, FloatArray, IntArray
 
 OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
 NOT_BOTH = "not fitted: validation does not hold both classes"
@@ -82,7 +82,7 @@ def comparisons(
     """
     rows = []
     for run, other in _pairs(groups):
-        fitted = _fit_together(groups[run], groups[other]) if other in FLOORS else None
+        fitted = _fit_together(groups[run], groups[other]) if other in REFERENCE_MODELS else None
         for cohort in test_cohorts(list(groups[run])):
             if cohort in groups[other]:
                 pair = _paired(groups[run][cohort], groups[other][cohort])
@@ -105,7 +105,7 @@ def likelihood_ratios(groups: Runs) -> list[Content]:
     """
     rows = []
     for run, other in _pairs(groups):
-        if other not in FLOORS:
+        if other not in REFERENCE_MODELS:
             continue
         pair = _validation(groups[run], groups[other])
         rows.append(
@@ -122,8 +122,8 @@ def likelihood_ratios(groups: Runs) -> list[Content]:
 
 def _pairs(groups: Runs) -> list[tuple[str, str]]:
     """Every image model against each floor, and against the first image model."""
-    images = [name for name in groups if name not in FLOORS]
-    floors = [name for name in FLOORS if name in groups]
+    images = [name for name in groups if name not in REFERENCE_MODELS]
+    floors = [name for name in REFERENCE_MODELS if name in groups]
     against_floors = [(run, floor) for floor in floors for run in images]
     among = [(run, images[0]) for run in images[1:]]
     return against_floors + among

@@ -15,10 +15,9 @@ import numpy as np
 
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
-from neoresponse.settings import FLOORS
 from neoresponse.stats import auc
 from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
-from neoresponse.types import FloatArray, IntArray
+from neoresponse.types import REFERENCE_MODELS, FloatArray, IntArray
 
 SCHEMA = "neoresponse.cross-validation/1"
 FOLDER, FILE_NAME = "cross-validation", "cross-validation.json"
@@ -142,7 +141,7 @@ def cross_validation(
             _comparison(found, run, against, confidence)
             for run in found
             for against in found
-            if against in FLOORS and run not in FLOORS
+            if against in REFERENCE_MODELS and run not in REFERENCE_MODELS
         ],
     }
 

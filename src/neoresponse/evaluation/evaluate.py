@@ -31,8 +31,8 @@ from neoresponse.evaluation.numbers import (
     discrimination,
 )
 from neoresponse.evaluation.subgroups import subgroups
-from neoresponse.settings import CLINICAL_FLOOR, FLOORS, EvaluateSettings
-from neoresponse.types import Modality
+from neoresponse.settings import EvaluateSettings
+from neoresponse.types import CLINICAL_ONLY, REFERENCE_MODELS, Modality
 
 Content = dict[str, Any]
 
@@ -110,7 +110,7 @@ def evaluate_files(
     """
     cards = {name: read_card(path.parent) for name, path in sources.items()}
     beside = next(iter(sources.values())).parent
-    floors = {name: beside / floor_file(name) for name in FLOORS}
+    floors = {name: beside / floor_file(name) for name in REFERENCE_MODELS}
     files = dict(sources) | {name: path for name, path in floors.items() if path.is_file()}
     predictions = {name: read_predictions(path) for name, path in files.items()}
     content = evaluate(
@@ -125,7 +125,7 @@ def evaluate_files(
     if truth is None:
         return content
     inputs = {name: frozenset(card.inputs) for name, card in cards.items()}
-    inputs[CLINICAL_FLOOR] = frozenset([Modality.CLINICAL])
+    inputs[CLINICAL_ONLY] = frozenset([Modality.CLINICAL])
     limited = {name: rows for name, rows in predictions.items() if inputs.get(name)}
     found = limits(limited, inputs, read_oracle(truth), confidence=settings.confidence)
     return content | {"limits": [asdict(limit) for limit in found]}

@@ -19,8 +19,7 @@ from neoresponse.report.pictures import inline_picture
 from neoresponse.report.repeats import elsewhere
 from neoresponse.report.sources import Content, Study, read_study
 from neoresponse.report.study_tables import cells, study_tables
-from neoresponse.settings import CLINICAL_FLOOR, FLOORS
-from neoresponse.types import RESEARCH_USE, SIMULATED, Modality
+from neoresponse.types import CLINICAL_ONLY, REFERENCE_MODELS, RESEARCH_USE, SIMULATED, Modality
 
 PAGE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -107,8 +106,8 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
         elsewhere=list(elsewhere(study)),
         heads=tables.HEADS,
-        floor=CLINICAL_FLOOR,
-        floors=FLOORS,
+        floor=CLINICAL_ONLY,
+        floors=REFERENCE_MODELS,
         version=neoresponse.__version__,
         research_use=RESEARCH_USE,
         simulated=SIMULATED,
@@ -141,7 +140,7 @@ def _summary(study: Study) -> Content | None:
     gains = {
         c["run"]: c
         for c in study.metrics["comparisons"]
-        if c["cohort"] == cohort and c["against"] == CLINICAL_FLOOR
+        if c["cohort"] == cohort and c["against"] == CLINICAL_ONLY
     }
     groups = {run: study.metrics["runs"][run]["cohorts"].get(cohort) for run in study.named()}
     present = {run: group for run, group in groups.items() if group}
@@ -159,8 +158,8 @@ def _below_a_floor(groups: Content) -> list[str]:
     """Networks whose AUC is below that of some floor."""
     aucs = {run: group["auc"]["value"] for run, group in groups.items()}
     known = {run: value for run, value in aucs.items() if value is not None}
-    best = max((value for run, value in known.items() if run in FLOORS), default=0.0)
-    return [run for run, value in known.items() if run not in FLOORS and value < best]
+    best = max((value for run, value in known.items() if run in REFERENCE_MODELS), default=0.0)
+    return [run for run, value in known.items() if run not in REFERENCE_MODELS and value < best]
 
 
 def _gained(study: Study) -> list[tuple[Content, Content]]:

@@ -6,7 +6,7 @@ from typing import Any
 from neoresponse.contracts.groups import main_cohort
 from neoresponse.report.model_tables import spread
 from neoresponse.report.sources import Study
-from neoresponse.settings import FLOORS
+from neoresponse.types import REFERENCE_MODELS
 
 Row = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ def cross_validation_rows(study: Study) -> Iterator[Row]:
             "deviation_over_folds": numbers["deviation_over_folds"],
             "times_chosen": found["times_chosen"].get(run),
         }
-        for floor in FLOORS:
+        for floor in REFERENCE_MODELS:
             gain = gains.get((run, floor))
             if gain is not None:
                 row |= spread(f"above_{floor}", gain["difference"])
@@ -73,7 +73,7 @@ def elsewhere_rows(study: Study) -> Iterator[Row]:
 def elsewhere(study: Study) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Name of the cohort, run, and the run's numbers there; floors last."""
     for cohort, metrics in study.elsewhere.items():
-        runs = sorted(metrics["run_order"], key=lambda name: name in FLOORS)
+        runs = sorted(metrics["run_order"], key=lambda name: name in REFERENCE_MODELS)
         for run in runs:
             groups = metrics["runs"][run]["cohorts"]
             group = main_cohort(list(groups))

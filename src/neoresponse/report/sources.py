@@ -18,8 +18,9 @@ from neoresponse.contracts.metrics import read_metrics
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
 from neoresponse.evaluation import cross_validation as folds
-from neoresponse.settings import FLOORS, ModelSettings
+from neoresponse.settings import ModelSettings
 from neoresponse.settings.toml import run_settings
+from neoresponse.types import REFERENCE_MODELS
 
 # The parts that write these two need torch, which a report does not; a test keeps both alike.
 RUN_SCHEMA = "neoresponse.run/1"
@@ -82,11 +83,13 @@ class Study:
             return []
         # JSON objects are sorted by name; this list keeps the order of the study.
         names = [name for name in self.metrics["run_order"] if name in self.metrics["runs"]]
-        return sorted(names, key=lambda name: FLOORS.index(name) if name in FLOORS else -1)
+        return sorted(
+            names, key=lambda name: REFERENCE_MODELS.index(name) if name in REFERENCE_MODELS else -1
+        )
 
     def judged(self) -> list[str]:
         """The networks, and the clinical floor where it is there: what a figure shows."""
-        return [name for name in self.named() if name not in FLOORS[1:]]
+        return [name for name in self.named() if name not in REFERENCE_MODELS[1:]]
 
     def in_order(self, runs: Iterable[str]) -> list[str]:
         """The same runs in the order of `named`, others last."""

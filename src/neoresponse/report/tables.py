@@ -54,9 +54,9 @@ COHORTS = {
 """Group in `metrics.json` -> how it is headed."""
 
 AGAINST = {
-    "clinical_floor": "clinical floor",
-    "subtype_floor": "subtype alone",
-    "size_change_floor": "size change alone",
+    "clinical_only": "clinical floor",
+    "subtype_only": "subtype alone",
+    "size_change_only": "size change alone",
 }
 """Floor -> how it is called in a table of comparisons."""
 

@@ -30,10 +30,11 @@ from neoresponse.evaluation.cross_validation import (
     cross_validation,
     gather,
 )
-from neoresponse.settings import CHOSEN, FLOORS
+from neoresponse.settings import CHOSEN
 from neoresponse.stats import auc
 from neoresponse.study.place import Study, fresh_folder
 from neoresponse.study.trainings import Trained, Training, train_all
+from neoresponse.types import REFERENCE_MODELS
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _write(
         rows, chosen = choose_inside(of_run, _inside(runs, parts, finished))
         found[CHOSEN] = gather(rows)
     first = finished[runs[0], outer[0].name].training.run
-    for floor in FLOORS:
+    for floor in REFERENCE_MODELS:
         if all(
             (finished[runs[0], part.name].training.run / floor_file(floor)).is_file()
             for part in outer

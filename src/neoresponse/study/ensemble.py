@@ -19,10 +19,11 @@ from neoresponse.contracts.predictions import (
 )
 from neoresponse.data.cut import HALF, choose_cut
 from neoresponse.durable import make_folder, write_bytes, write_text
-from neoresponse.settings import FLOORS, RunSettings
+from neoresponse.settings import RunSettings
 from neoresponse.settings.toml import to_toml
 from neoresponse.study.place import Study
 from neoresponse.study.trainings import PREDICTION_FILES, Trained, Training
+from neoresponse.types import REFERENCE_MODELS
 
 ENSEMBLE_FILES = (*PREDICTION_FILES, "config.toml", "split.csv", "split.json")
 
@@ -69,7 +70,7 @@ def _write(run: Path, settings: RunSettings, members: list[Path]) -> None:
     card = read_card(first)
     write_card(run, replace(card, threshold=_threshold(averaged, settings)))
     # Without an image nothing depends on the seed: the first one's floors are those of all.
-    for name in (CHARACTERISTICS, *map(floor_file, FLOORS)):
+    for name in (CHARACTERISTICS, *map(floor_file, REFERENCE_MODELS)):
         if (first / name).is_file():
             write_bytes(run / name, (first / name).read_bytes())
     write_predictions(run / FILE_NAME, averaged)

@@ -29,11 +29,11 @@ from neoresponse.grid.job import Job, predicting_job
 from neoresponse.leaks import record_files
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
-from neoresponse.settings import FLOORS
 from neoresponse.study.ledger import Step, fingerprint
 from neoresponse.study.place import Study, fresh_folder, make_way
 from neoresponse.study.trainings import Trained, do_jobs
 from neoresponse.training.floor import floors_elsewhere
+from neoresponse.types import REFERENCE_MODELS
 
 FOLDER = "external"
 _PREDICTED = (FILE_NAME, CARD_NAME, CHARACTERISTICS)
@@ -141,7 +141,7 @@ def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) 
         "trained": [one.trained for one in trained],
         "predicted": [one.predicted for one in trained],
     }
-    files = (*_PREDICTED, "config.toml", *map(floor_file, FLOORS))
+    files = (*_PREDICTED, "config.toml", *map(floor_file, REFERENCE_MODELS))
     return study.ledger.step(f"average {run} {folder.name}", inputs, out, make, files=files)
 
 

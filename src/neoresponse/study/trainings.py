@@ -10,17 +10,18 @@ from neoresponse.durable import sha256_of
 from neoresponse.grid.job import Job, training_job
 from neoresponse.grid.run import Place, run_jobs
 from neoresponse.grid.workers import choose_workers
-from neoresponse.settings import FLOORS, RunSettings
+from neoresponse.settings import RunSettings
 from neoresponse.study.ledger import Step
 from neoresponse.study.place import Study
 from neoresponse.training.run import RUN, recipe
+from neoresponse.types import REFERENCE_MODELS
 
 RUN_FILES = (
     *("config.toml", "inputs.json", "samples.csv", "split.csv", "split.json"),
     *("metrics.csv", "model/*", RUN),
 )
 """What training leaves in a run folder, but for its checkpoints."""
-PREDICTION_FILES = (FILE_NAME, CARD_NAME, CHARACTERISTICS, *map(floor_file, FLOORS))
+PREDICTION_FILES = (FILE_NAME, CARD_NAME, CHARACTERISTICS, *map(floor_file, REFERENCE_MODELS))
 
 
 @dataclass(frozen=True)
@@ -135,5 +136,5 @@ def _train_step(one: Training, prepared: str) -> Step:
 
 def _predict_step(one: Training, trained: str, prepared: str) -> Step:
     """Prediction as a step of the study."""
-    inputs = {"trained": trained, "prepared": prepared, "floors": FLOORS}
+    inputs = {"trained": trained, "prepared": prepared, "floors": REFERENCE_MODELS}
     return Step(f"predict {one.name}", inputs, one.run, PREDICTION_FILES)

@@ -14,11 +14,10 @@ from neoresponse.cohort.split import Assignment
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.preprocess.clinical import fit_encoder
 from neoresponse.preprocess.store import Store, StoredPatient
-from neoresponse.settings import FLOORS
 from neoresponse.stats.discrimination import has_both_classes
 from neoresponse.stats.logistic import fit_logistic, logistic_probability
 from neoresponse.training.fit import patients_of
-from neoresponse.types import FloatArray
+from neoresponse.types import REFERENCE_MODELS, FloatArray
 
 RIDGE = 1.0
 """Penalty on the squared coefficients of standardised variables; keeps them finite."""
@@ -40,7 +39,7 @@ def floors(store: Store, assignments: Sequence[Assignment]) -> dict[str, list[Pr
         assignments: the split.
 
     Returns:
-        Name, of `FLOORS`, -> predictions of every patient of the split.
+        Name, of `REFERENCE_MODELS`, -> predictions of every patient of the split.
     """
     places = [(a.patient_id, a.cohort, a.split, a.label) for a in assignments]
     fitted = _fitted(store.patients, patients_of(store, assignments, "train"))
@@ -68,7 +67,7 @@ def floors_elsewhere(
         assignments: the split.
 
     Returns:
-        Name, of `FLOORS`, -> predictions of every patient of the other store.
+        Name, of `REFERENCE_MODELS`, -> predictions of every patient of the other store.
     """
     num = len(store.patients)
     patients = [*store.patients, *elsewhere.patients]
@@ -87,7 +86,7 @@ def floors_elsewhere(
 def _fitted(patients: Patients, train: Training) -> dict[str, FloatArray]:
     """Name of a floor -> probability of every patient; fitted on the training patients."""
     found = {}
-    for name, columns in zip(FLOORS, (_clinical, _subtype, _size_change), strict=True):
+    for name, columns in zip(REFERENCE_MODELS, (_clinical, _subtype, _size_change), strict=True):
         values, is_known = columns(patients, train)
         if has_both_classes([label for row, label in train if is_known[row].any()]):
             found[name] = _probability(values, is_known, train)

@@ -1,0 +1,70 @@
+"""What every contract is: a frozen record, checked when it is made and when it is read.
+
+A file's JSON has one key more than its record: `schema`, the name and version of the contract.
+"""
+
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from neoresponse.durable import read_json, write_json
+from neoresponse.errors import RunError
+
+F = TypeVar("F", bound="FileRecord")
+
+
+class Record(BaseModel):
+    """A part of a contract."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class FileRecord(Record):
+    """The content of one file."""
+
+    SCHEMA: ClassVar[str]
+    """Name and version, such as `neoresponse.split/1`."""
+    FILE_NAME: ClassVar[str]
+    """How the file is called, in whatever folder it lies."""
+
+
+def write_record(folder: Path, record: FileRecord) -> Path:
+    """Write a record into a folder that exists and return the file's path."""
+    path = folder / record.FILE_NAME
+    write_json(path, {"schema": record.SCHEMA, **record.model_dump(mode="json")})
+    return path
+
+
+def read_record(folder: Path, kind: type[F]) -> F:
+    """Read the record that a folder holds.
+
+    Raises:
+        RunError: the file is missing, is no JSON, has another schema, or differs from its contract;
+            names the first key that does.
+    """
+    path = folder / kind.FILE_NAME
+    content = read_json(path, schema=kind.SCHEMA)
+    content.pop("schema")
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RunError(
+            f"{path}: expected {key} as {kind.SCHEMA!r} has it ({first['msg']}), got "
+            f"{_shown(first['input'])}. Make the file again."
+        ) from None
+
+
+def has_record(folder: Path, kind: type[FileRecord]) -> bool:
+    """Whether a folder holds a file of this name."""
+    return (folder / kind.FILE_NAME).is_file()
+
+
+def _shown(value: object) -> str:
+    """A value of a file, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
