@@ -23,9 +23,10 @@ from neoresponse.leaks.pictures import _frame, _region
 from neoresponse.leaks.runs import run_leaks
 from neoresponse.phantom import tumour
 from neoresponse.phantom.writer import write_phantom
+from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store, prepare_store
 from neoresponse.settings.toml import run_settings
-from neoresponse.training.fit import fit_preprocessing, patients_of
+from neoresponse.training.fit import fit_preprocessing
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.refit import fitted_on
 from neoresponse.training.run import train_run

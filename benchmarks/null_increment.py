@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from neoresponse.phantom import tumour
 from neoresponse.phantom.clinical import Columns, make_cells
 from neoresponse.preprocess.clinical import fit_encoder
+from neoresponse.preprocess.clinical_model import RIDGE
 from neoresponse.stats import (
     Bootstrap,
     auc,
@@ -34,7 +35,6 @@ from neoresponse.stats import (
     paired_delong,
     wilson_interval,
 )
-from neoresponse.training.floor import RIDGE
 from neoresponse.types import Estimate
 
 NULL = tumour.PRESETS["null"]

@@ -23,7 +23,7 @@ RESULTS = (
     "prepared/manifest.json",
     "runs/se_crosst/model/weights.safetensors",
     "runs/se_crosst/predictions.csv",
-    "runs/se_crosst/clinical_only.csv",
+    "reference/clinical_only.csv",
     "evaluation/metrics.json",
     "explain/se_crosst/explain.json",
     "report/report.html",
@@ -100,7 +100,7 @@ def test_a_finished_study_is_kept_whole(done, settings):
     lines = []
     run_study(settings, folder, say=lines.append)
     assert all(": kept " in line for line in lines)
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert hashes(folder) == before
 
 
@@ -127,8 +127,8 @@ def test_a_study_killed_at_a_rename_goes_on_and_ends_the_same(
         ({"evaluate": {"confidence": 0.9}}, ["evaluate", "report"]),
         ({"explain": {"num_patients": 3}}, ["explain se_crosst", "report"]),
         ({"train": {"learning_rate": 2e-3}}, [*TRAINING, "report"]),
-        ({"train": {"augment": {"num_variants": 2}}}, ["split", *TRAINING, "report"]),
-        ({"evaluate": {"threshold": "half"}}, [*TRAINING, "report"]),
+        ({"train": {"augment": {"num_variants": 2}}}, ["split", "reference", *TRAINING, "report"]),
+        ({"evaluate": {"threshold": "half"}}, ["evaluate", "explain se_crosst", "report"]),
     ],
 )
 def test_a_changed_setting_redoes_just_what_depends_on_it(
@@ -150,7 +150,7 @@ def test_more_epochs_train_on_and_equal_a_study_made_from_nothing(done, settings
     changed = StudySettings.model_validate(merge(settings.model_dump(), {"train": {"epochs": 3}}))
     lines = []
     run_study(changed, folder, say=lines.append)
-    run_files = ("predictions.csv", "predictions.json", "clinical_only.csv")
+    run_files = ("predictions.csv", "predictions.json")
     old, new = (
         [sha256_of(study / "runs" / "se_crosst" / name) for name in run_files]
         for study in (done[0], folder)
@@ -186,7 +186,9 @@ def test_other_pretrained_weights_in_the_same_file_train_again(done, settings, t
         "prepared/biopsy.npy",
         "runs/se_crosst/model/manifest.json",
         "runs/se_crosst/model/weights.safetensors",
-        "runs/se_crosst/clinical_only.csv",
+        "runs/se_crosst/inputs.json",
+        "runs/se_crosst/config.toml",
+        "reference/clinical_only.csv",
         "runs/se_crosst/run.json",
         "evaluation/metrics.json",
         "explain/se_crosst/explain.json",

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from neoresponse.durable import read_json, write_json
+from neoresponse.errors import RunError
 
-SCHEMA = "neoresponse.metrics/2"
+SCHEMA = "neoresponse.metrics/3"
 FILE_NAME = "metrics.json"
+WITH_FLOORS = "neoresponse.metrics/2"
+"""An earlier schema, in which reference models had other names."""
 
 Content = dict[str, Any]
 
@@ -24,4 +27,12 @@ def read_metrics(folder: Path) -> Content:
     Raises:
         RunError: it is missing or has another schema.
     """
-    return read_json(folder / FILE_NAME, schema=SCHEMA)
+    path = folder / FILE_NAME
+    try:
+        read_json(path, schema=WITH_FLOORS)
+    except RunError:
+        return read_json(path, schema=SCHEMA)
+    raise RunError(
+        f"{path}: expected schema {SCHEMA!r}, got {WITH_FLOORS!r} of an earlier version. Evaluate "
+        "again with `neoresponse study` or `neoresponse evaluate`: nothing is trained."
+    )

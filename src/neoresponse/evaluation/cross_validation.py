@@ -19,7 +19,7 @@ from neoresponse.stats import auc
 from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
 from neoresponse.types import REFERENCE_MODELS, FloatArray, IntArray
 
-SCHEMA = "neoresponse.cross-validation/1"
+SCHEMA = "neoresponse.cross-validation/2"
 FOLDER, FILE_NAME = "cross-validation", "cross-validation.json"
 """In a study folder, and in the folder `evaluation` there."""
 COLUMNS = ("patient_id", "repeat", "fold", "label", "probability")
@@ -114,10 +114,10 @@ def choose_inside(
 def cross_validation(
     found: Mapping[str, OutOfFold], *, confidence: float, is_simulated: bool, cohort_name: str
 ) -> Content:
-    """AUC of every run within folds, and how runs and floors differ.
+    """AUC of every run within folds, and how runs and reference models differ.
 
     Args:
-        found: name -> its out-of-fold predictions, all over the same folds; floors among them.
+        found: name -> its out-of-fold predictions, over the same folds; reference models too.
         confidence: coverage of the intervals.
         is_simulated: whether the patients come from a phantom.
         cohort_name: shown in the report.
@@ -168,7 +168,7 @@ def _auc_of_fold(one: OutOfFold, repeat: int, number: int) -> float | None:
 def _comparison(
     found: Mapping[str, OutOfFold], run: str, against: str, confidence: float
 ) -> Content:
-    """A run against a floor over the same folds."""
+    """A run against a reference model over the same folds."""
     one, two = found[run], found[against]
     result = compare_cross_validated(
         one.label, one.probability, two.probability, one.fold, confidence=confidence

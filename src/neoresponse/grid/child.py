@@ -6,7 +6,6 @@ to stop as by SIGTERM: a training saves its state. The last line of the output s
 
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from neoresponse.cohort.split import Assignment, read_split
+from neoresponse.contracts.run import find_inputs
 from neoresponse.durable import make_folder, new_folder, only_one
 from neoresponse.errors import NeoresponseError
 from neoresponse.preprocess.store import Store, open_store
 from neoresponse.settings import RunSettings
 from neoresponse.training.outputs import predict_new, predict_run
-from neoresponse.training.run import RUN, is_same_run, train_run
+from neoresponse.training.run import RUN, run_inputs, train_run
 
 WAIT_S = 600
 """For a process that is about to end its last step, save and leave."""
@@ -69,15 +69,12 @@ def _train(
 def _fit(
     settings: RunSettings, folder: Path, store: Store, assignments: tuple[Assignment, ...]
 ) -> None:
-    """Train a run, or go on with it; what is left of another one in its folder goes."""
+    """Train a run, or go on with it."""
     make_folder(folder)
     with only_one(folder, wait_s=WAIT_S):
-        is_same = is_same_run(folder, settings, store, assignments)
-        if is_same:
+        if find_inputs(folder) == run_inputs(settings, store.folder, assignments):
             # Whole epochs that are on disk are not trained again; what is lost is written anew.
             (folder / RUN).unlink(missing_ok=True)
-    if not is_same:
-        shutil.rmtree(folder, ignore_errors=True)
     train_run(store, assignments, settings, folder)
 
 

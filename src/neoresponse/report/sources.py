@@ -15,6 +15,7 @@ from neoresponse.cohort.flow import SCHEMA as FLOW_SCHEMA
 from neoresponse.cohort.split import SCHEMA as SPLIT_SCHEMA
 from neoresponse.contracts.metrics import FILE_NAME as METRICS_FILE
 from neoresponse.contracts.metrics import read_metrics
+from neoresponse.contracts.run import RunSummary
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
 from neoresponse.evaluation import cross_validation as folds
@@ -22,8 +23,7 @@ from neoresponse.settings import ModelSettings
 from neoresponse.settings.toml import run_settings
 from neoresponse.types import REFERENCE_MODELS
 
-# The parts that write these two need torch, which a report does not; a test keeps both alike.
-RUN_SCHEMA = "neoresponse.run/1"
+# The part that writes it needs torch, which a report does not; a test keeps both alike.
 EXPLAIN_SCHEMA = "neoresponse.explain/1"
 CURVES = "metrics.csv"
 NAMELESS = "unnamed cohort"
@@ -118,7 +118,7 @@ def read_study(folder: Path) -> Study:
     seeds = folder / "seeds"
     records |= _find(seeds, "run.json", named=_seeds_of(metrics))
     curves |= _find(seeds, CURVES, named=_seeds_of(metrics))
-    runs = {run: read_json(path, schema=RUN_SCHEMA) for run, path in records.items()}
+    runs = {run: read_json(path, schema=RunSummary.SCHEMA) for run, path in records.items()}
     epochs = {run: read_epochs(path) for run, path in curves.items()}
     maps = {run: read_json(path, schema=EXPLAIN_SCHEMA) for run, path in indexes.items()}
     parts = [part for part in (flow, metrics, split, *runs.values(), *maps.values()) if part]
