@@ -108,7 +108,7 @@ def test_a_cohort_without_any_label_is_kept_with_no_numbers():
     assert group["accuracy"]["value"] is None
 
 
-def test_every_run_is_compared_with_the_floors_and_the_first_run_in_every_test_cohort():
+def test_every_run_is_compared_with_the_reference_models_and_the_first_run_in_every_test_cohort():
     runs = {"net": draw(1), "other": draw(2), CLINICAL_ONLY: draw(3, strength=0.1)}
     runs["subtype_only"] = draw(4, strength=0.05)
     found = run(runs)
@@ -162,7 +162,7 @@ def test_metrics_are_written_and_read_back(tmp_path):
     metrics = run({"net": draw(1), CLINICAL_ONLY: draw(2)})
     path = write_metrics(tmp_path, metrics)
     assert read_metrics(tmp_path) == metrics
-    assert json.loads(path.read_text())["schema"] == "neoresponse.metrics/2"
+    assert json.loads(path.read_text())["schema"] == "neoresponse.metrics/3"
 
 
 def test_confidence_reaches_every_interval():
@@ -171,3 +171,9 @@ def test_confidence_reaches_every_interval():
     for name in ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv"):
         assert group[name]["confidence"] == 0.9
     assert metrics["comparisons"][0]["difference"]["confidence"] == 0.9
+
+
+def test_metrics_of_an_earlier_version_say_how_to_get_new_ones(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"schema": "neoresponse.metrics/2"}')
+    with pytest.raises(RunError, match=r"Evaluate again with .*: nothing is trained"):
+        read_metrics(tmp_path)

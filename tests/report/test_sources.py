@@ -5,7 +5,7 @@ import pytest
 import neoresponse.explain.patients
 import neoresponse.training.run
 from neoresponse.errors import RunError
-from neoresponse.report.sources import EXPLAIN_SCHEMA, RUN_SCHEMA, read_epochs, read_study
+from neoresponse.report.sources import EXPLAIN_SCHEMA, read_epochs, read_study
 from neoresponse.types import REFERENCE_MODELS
 
 HEADER = "epoch,train_loss,validation_loss,validation_accuracy,validation_auc,is_kept\n"
@@ -28,7 +28,7 @@ def test_a_broken_curve_is_refused(tmp_path, content):
         read_epochs(path)
 
 
-def test_runs_keep_the_order_of_the_study_and_the_floors_stand_last(make_study):
+def test_runs_keep_the_order_of_the_study_and_the_reference_models_stand_last(make_study):
     study = read_study(make_study(runs=("zeta", "alpha")))
     assert study.named() == ["zeta", "alpha", *REFERENCE_MODELS]
     assert study.judged() == ["zeta", "alpha", REFERENCE_MODELS[0]]
@@ -57,6 +57,5 @@ def test_without_an_evaluation_every_run_is_read(make_study):
     assert [*study.runs] == [*study.epochs] == [*study.maps] == ["a", "b"]
 
 
-def test_schemas_that_cannot_be_imported_without_torch_are_those_written():
-    assert neoresponse.training.run.SCHEMA == RUN_SCHEMA
+def test_a_schema_that_cannot_be_imported_without_torch_is_the_one_written():
     assert neoresponse.explain.patients.SCHEMA == EXPLAIN_SCHEMA

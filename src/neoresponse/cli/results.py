@@ -88,10 +88,10 @@ def _evaluate_runs(
     """Run folders or predictions files, and what lies beside them -> metrics.json."""
     from neoresponse.audit import audited
     from neoresponse.contracts.metrics import write_metrics
-    from neoresponse.contracts.reference_models import find_reference
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.evaluation.evaluate import evaluate_files
+    from neoresponse.evaluation.reference import reference_beside
     from neoresponse.leaks import record_files
 
     files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
@@ -102,14 +102,14 @@ def _evaluate_runs(
             "Name each folder or file differently."
         )
     places = (out.absolute().parent, *(path.parent.parent.parent for path in files))
-    beside["reference"] = beside["reference"] or find_reference(*places)
+    beside["reference"] = beside["reference"] or reference_beside(files[0], places)
     with new_folder(out, mark="metrics.json", force=force) as part:
         record_files(out.absolute().parent, named)
         write_metrics(part, audited(evaluate_files(named, settings, **beside)))
     if beside["reference"] is None:
         click.echo(
-            "No reference models stand beside the runs: make them with `neoresponse reference "
-            "PREPARED SPLIT OUT` and evaluate again with --reference OUT."
+            "No reference models of these patients were found. Make them with `neoresponse "
+            "reference PREPARED SPLIT OUT` and evaluate again with --reference OUT."
         )
     wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 

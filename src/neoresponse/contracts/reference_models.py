@@ -7,7 +7,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from neoresponse.contracts.record import FileRecord, Record, has_record, read_record
+from neoresponse.contracts.record import FileRecord, Record, read_record
 from neoresponse.types import REFERENCE_MODELS
 
 FOLDER = "reference"
@@ -54,9 +54,3 @@ def reference_files(folder: Path | None) -> dict[str, Path]:
         return {}
     fitted = read_record(folder, ReferenceCard).fitted_on
     return {name: folder / reference_file(name) for name in REFERENCE_MODELS if name in fitted}
-
-
-def find_reference(*beside: Path) -> Path | None:
-    """The first folder `reference/` that lies in one of some folders."""
-    places = (folder / FOLDER for folder in beside)
-    return next((place for place in places if has_record(place, ReferenceCard)), None)

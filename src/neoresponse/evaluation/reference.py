@@ -12,9 +12,15 @@ from neoresponse.cohort.dictionary import MODEL_VARIABLES
 from neoresponse.cohort.split import Assignment
 from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
 from neoresponse.contracts.characteristics import write_characteristics
-from neoresponse.contracts.predictions import Prediction, write_predictions
-from neoresponse.contracts.record import write_record
-from neoresponse.contracts.reference_models import FittedOn, ReferenceCard, reference_file
+from neoresponse.contracts.predictions import Prediction, read_predictions, write_predictions
+from neoresponse.contracts.record import has_record, write_record
+from neoresponse.contracts.reference_models import (
+    FOLDER,
+    FittedOn,
+    ReferenceCard,
+    reference_file,
+    reference_files,
+)
 from neoresponse.preprocess.clinical_model import (
     Columns,
     Patients,
@@ -99,6 +105,27 @@ def write_reference_elsewhere(
     predicted = reference_predictions_elsewhere(store, elsewhere, assignments)
     write_patient_characteristics(folder, elsewhere, list(elsewhere.row_of))
     _write(folder, predicted, _card(store, elsewhere, assignments, predicted))
+
+
+def reference_beside(source: Path, places: Sequence[Path]) -> Path | None:
+    """The reference folder that lies in one of some folders and is of the patients of a run.
+
+    Args:
+        source: predictions of the run.
+        places: where to look, in this order.
+
+    Raises:
+        RunError: a file cannot be read.
+    """
+    wanted = {(row.patient_id, row.cohort, row.split) for row in read_predictions(source)}
+    for folder in (place / FOLDER for place in places):
+        files = reference_files(folder) if has_record(folder, ReferenceCard) else {}
+        if not files:
+            continue
+        rows = read_predictions(next(iter(files.values())))
+        if wanted <= {(row.patient_id, row.cohort, row.split) for row in rows}:
+            return folder
+    return None
 
 
 def write_patient_characteristics(folder: Path, store: Store, patient_ids: Sequence[str]) -> None:
