@@ -6,9 +6,9 @@ Draws cohorts (500 by default) whose outcome follows from the clinical variables
 an image model whose log odds are noise of its own. Validation has 49 or 200 patients, the test
 cohorts 156, as in the published study. For each cohort the added value is computed as `evaluate`
 does. Printed: in how many % of cohorts the interval of a gain holds 0, lies above it (a false
-claim) or below it, and how often P of the likelihood ratio test is below 0.05. Floor and network
-together are truly a little worse than the floor where the network is noise, so their intervals
-miss 0 below. One processor core.
+claim) or below it, and how often P of the likelihood ratio test is below 0.05. Reference
+model and network together are truly a little worse than the reference model where the network is
+noise, so their intervals miss 0 below. One processor core.
 """
 
 import sys
@@ -51,7 +51,7 @@ def coverage(cohorts: int, num_validation: int) -> tuple[dict[str, list[tuple[bo
         (row,) = comparisons(groups, SETTINGS, thresholds=dict.fromkeys(groups, 0.5))
         combined = row["combined"]
         gains = {
-            "beyond the floor": combined["beyond"],
+            "beyond the reference model": combined["beyond"],
             "AUC": combined["difference"],
             "log score": combined["log_score"],
         }
@@ -69,7 +69,7 @@ def coverage(cohorts: int, num_validation: int) -> tuple[dict[str, list[tuple[bo
 
 
 def draw(rng: np.random.Generator, num_validation: int) -> dict[str, dict[str, Group]]:
-    """A floor that knows the truth, and a net of noise, on validation and test patients."""
+    """A reference model that knows the truth, and a net of noise, on the same patients."""
     shift = np.sqrt(2) * ndtri(AUC)
     groups: dict[str, dict[str, Group]] = {"net": {}, CLINICAL_ONLY: {}}
     for part, num in (("validation", num_validation), ("TC", NUM_TEST)):

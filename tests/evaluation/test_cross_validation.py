@@ -51,7 +51,7 @@ def test_the_auc_is_the_mean_over_folds_and_never_pairs_two_folds(tested):
     assert again["runs"]["a"]["auc"] == numbers["auc"]
 
 
-def test_a_run_is_held_against_each_floor_and_not_against_other_runs(tested):
+def test_a_run_is_held_against_each_reference_model_and_not_against_other_runs(tested):
     one = gather(tested)
     found = cross_validation(
         {"a": one, "b": one, "clinical_only": one},

@@ -128,8 +128,8 @@ def test_every_run_is_compared_with_the_reference_models_and_the_first_run_in_ev
     for comparison in found["comparisons"]:
         cohort = comparison["cohort"]
         net = values[comparison["run"]]["cohorts"][cohort]["auc"]["value"]
-        floor = values[comparison["against"]]["cohorts"][cohort]["auc"]["value"]
-        assert comparison["difference"]["value"] == pytest.approx(net - floor, abs=1e-12)
+        reference = values[comparison["against"]]["cohorts"][cohort]["auc"]["value"]
+        assert comparison["difference"]["value"] == pytest.approx(net - reference, abs=1e-12)
         assert 0 <= comparison["p_value"] <= 1
 
 

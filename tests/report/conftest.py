@@ -151,7 +151,7 @@ def whole_study(tmp_path_factory) -> Path:
 
 @cache
 def evaluated(runs, num_patients):
-    """Metrics of some runs and the floors, with subgroups; computed once."""
+    """Metrics of some runs and the reference models, with subgroups; computed once."""
     strengths = {run: 0.35 - 0.05 * place for place, run in enumerate(runs)} | REFERENCE_STRENGTHS
     predictions = {
         run: draw(seed, strength, num_patients)

@@ -12,7 +12,7 @@ def test_no_two_of_twenty_runs_look_alike():
     assert len({(look.colour, str(look.dash)) for look in found.values()}) == 23
 
 
-def test_a_floor_looks_the_same_beside_any_runs():
+def test_a_reference_model_looks_the_same_beside_any_runs():
     assert looks(["a"])[CLINICAL_ONLY] == looks(["a", "b", CLINICAL_ONLY])[CLINICAL_ONLY]
     assert looks([])[CLINICAL_ONLY].colour == REFERENCE_LOOKS[0].colour
 

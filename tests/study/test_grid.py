@@ -22,7 +22,6 @@ from neoresponse.evaluation.reference import (
     reference_predictions_elsewhere,
 )
 from neoresponse.grid import run as grid_run
-from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import open_store
 from neoresponse.settings import StudySettings
 from neoresponse.settings.toml import to_toml
@@ -30,14 +29,6 @@ from neoresponse.stats import auc
 from neoresponse.study import run_study
 from neoresponse.training.stop import StopRequest
 from neoresponse.types import REFERENCE_MODELS
-
-
-@pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory, tiny):
-    """Another hospital."""
-    out = tmp_path_factory.mktemp("elsewhere") / "q"
-    write_phantom(out, tiny.phantom, seed=2)
-    return out
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,3 @@
-import json
 import shutil
 import subprocess
 import sys
@@ -6,11 +5,8 @@ import sys
 import pytest
 from safetensors.torch import load_file, save_file
 
-from neoresponse import durable
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
-from neoresponse.grid import pool
-from neoresponse.grid.child import do_job
 from neoresponse.settings import StudySettings, merge
 from neoresponse.settings.toml import to_toml
 from neoresponse.study import run_study
@@ -34,37 +30,19 @@ def hashes(folder):
     return {name: sha256_of(folder / name) for name in RESULTS}
 
 
-def do_here(job, _sign, _num_threads=None, _has_gpus=False):
-    """A job without a process of its own, which would take seconds to start."""
-    do_job(json.loads(job))
-    return 0, ""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _jobs_are_done_here():
+@pytest.fixture(autouse=True)
+def _jobs_are_done_here(jobs):
     """These tests are of steps; jobs in processes of their own are tested beside this file."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "work", do_here)
-        yield
 
 
 @pytest.fixture(scope="module")
-def settings(tiny, phantom):
-    evaluate = {"replicates": 200}
-    content = {**tiny.model_dump(), "cohort": phantom / "cohort", "evaluate": evaluate}
-    return StudySettings.model_validate(content)
+def settings(one_run):
+    return one_run
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory, settings):
-    """A finished study, and how often a file was put in its place on the way."""
-    folder = tmp_path_factory.mktemp("study") / "study"
-    counted = []
-    original = durable._sync_folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "_sync_folder", lambda f: counted.append(f) or original(f))
-        run_study(settings, folder)
-    return folder, len(counted)
+def done(finished):
+    return finished
 
 
 DIES = """

@@ -1,7 +1,7 @@
-"""What a run adds to a clinical floor, or to another run, on the same patients.
+"""What a run adds to a reference model, or to another run, on the same patients.
 
-In: groups of two runs. Out: differences with intervals. Where something must be fitted (floor and
-image together) it is fitted on validation patients; test patients only judge it.
+In: groups of two runs. Out: differences with intervals. Where something must be fitted (reference
+model and image together) it is fitted on validation patients; test patients only judge it.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,9 +56,10 @@ class Fitted:
     """What was fitted on validation patients; each gives numbers of other patients.
 
     Attributes:
-        both: probability from the log odds of floor and network.
-        alone: probability from the log odds of the floor alone.
-        rest: what the network's log odds say beyond a line in the floor's, in standard deviations.
+        both: probability from the log odds of reference model and network.
+        alone: probability from the log odds of the reference model alone.
+        rest: what the network's log odds say beyond a line in the reference model's, in standard
+            deviations.
     """
 
     both: Callable[[Pair], FloatArray]
@@ -69,7 +70,7 @@ class Fitted:
 def comparisons(
     groups: Runs, settings: EvaluateSettings, *, thresholds: Mapping[str, float]
 ) -> list[Content]:
-    """Every run against each floor, and against the first run, in every test cohort of both.
+    """Every run against each reference model, and the first run, in every test cohort of both.
 
     Args:
         groups: name of a run -> its groups.
@@ -96,12 +97,13 @@ def comparisons(
 
 
 def likelihood_ratios(groups: Runs) -> list[Content]:
-    """Whether a run's log odds add to those of a floor among validation patients.
+    """Whether a run's log odds add to those of a reference model among validation patients.
 
     Returns:
-        One row per run and floor. The likelihood ratio test compares logistic regression on the
-        floor's log odds with one on both, fitted on validation patients, whom the run's epoch and
-        threshold were chosen on: read it as an upper bound. Holm over rows that share `against`.
+        One row per run and reference model. The likelihood ratio test compares logistic regression
+        on the model's log odds with one on both, fitted on validation patients, whom the run's
+        epoch and threshold were chosen on: read it as an upper bound. Holm over rows that share
+        `against`.
     """
     rows = []
     for run, other in _pairs(groups):
@@ -121,12 +123,12 @@ def likelihood_ratios(groups: Runs) -> list[Content]:
 
 
 def _pairs(groups: Runs) -> list[tuple[str, str]]:
-    """Every image model against each floor, and against the first image model."""
+    """Every image model against each reference model, and against the first image model."""
     images = [name for name in groups if name not in REFERENCE_MODELS]
-    floors = [name for name in REFERENCE_MODELS if name in groups]
-    against_floors = [(run, floor) for floor in floors for run in images]
+    references = [name for name in REFERENCE_MODELS if name in groups]
+    against_reference = [(run, reference) for reference in references for run in images]
     among = [(run, images[0]) for run in images[1:]]
-    return against_floors + among
+    return against_reference + among
 
 
 def _paired(group: Group, other: Group) -> Pair | None:
@@ -146,16 +148,16 @@ def _validation(run: Mapping[str, Group], other: Mapping[str, Group]) -> Pair | 
     return pair if pair is not None and has_both_classes(pair.label) else None
 
 
-def _fit_together(run: Mapping[str, Group], floor: Mapping[str, Group]) -> Fitted | None:
-    """Floor with image, and floor alone, fitted on validation patients; None where none are."""
-    pair = _validation(run, floor)
+def _fit_together(run: Mapping[str, Group], reference: Mapping[str, Group]) -> Fitted | None:
+    """Reference model with image, and alone, fitted on validation patients; None without any."""
+    pair = _validation(run, reference)
     if pair is None:
         return None
     return Fitted(_fit(pair, has_image=True), _fit(pair, has_image=False), _fit_rest(pair))
 
 
 def _fit_rest(pair: Pair) -> Callable[[Pair], FloatArray]:
-    """The network's log odds less a line in the floor's, standardised."""
+    """The network's log odds less a line in the reference model's, standardised."""
 
     def line(other: Pair) -> FloatArray:
         return np.column_stack([np.ones(len(other.label)), _columns(other, has_image=False)])
@@ -183,7 +185,7 @@ def _fit(pair: Pair, *, has_image: bool) -> Callable[[Pair], FloatArray]:
 
 
 def _columns(pair: Pair, *, has_image: bool) -> FloatArray:
-    """Log odds of the floor, and of the image model beside them."""
+    """Log odds of the reference model, and of the image model beside them."""
     named = (pair.second, pair.first) if has_image else (pair.second,)
     return np.column_stack([logit(np.clip(p, FURTHEST, 1 - FURTHEST)) for p in named])
 
@@ -232,7 +234,7 @@ def mcnemar(is_pcr: BoolArray, first: BoolArray, second: BoolArray) -> Content:
 
 
 def _combined(pair: Pair | None, fitted: Fitted, settings: EvaluateSettings) -> Content:
-    """Floor and image together against the floor alone, both as fitted on validation patients."""
+    """Reference model and image together against it alone, as fitted on validation patients."""
     if pair is None or not len(pair.label):
         return {}
     both, alone = fitted.both(pair), fitted.alone(pair)

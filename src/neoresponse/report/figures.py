@@ -55,11 +55,11 @@ REFERENCE_LOOKS = (
     Look("#7F7F7F", (0, (1, 1)), "d"),
     Look("#7F7F7F", (0, (3, 1, 1, 1)), "P"),
 )
-"""How the floors are drawn, in the order of `REFERENCE_MODELS`."""
+"""How the reference models are drawn, in the order of `REFERENCE_MODELS`."""
 
 
 def looks(runs: Sequence[str]) -> dict[str, Look]:
-    """A look per run; floors are grey and dashed."""
+    """A look per run; reference models are grey and dashed."""
     images = [name for name in runs if name not in REFERENCE_MODELS]
     found = {
         name: Look(

@@ -71,7 +71,7 @@ def precision_recall_rows(study: Study) -> Iterator[Row]:
 
 
 def added_value_rows(study: Study) -> Iterator[Row]:
-    """One row per run, floor, cohort: floor and image together against the floor alone."""
+    """One row per run, reference model and cohort: both together against the model alone."""
     tests = {(one["run"], one["against"]): one for one in _part(study, "likelihood_ratios")}
     for one in _part(study, "comparisons"):
         if not one["combined"]:

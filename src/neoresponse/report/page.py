@@ -106,8 +106,8 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
         elsewhere=list(elsewhere(study)),
         heads=tables.HEADS,
-        floor=CLINICAL_ONLY,
-        floors=REFERENCE_MODELS,
+        clinical_only=CLINICAL_ONLY,
+        reference_models=REFERENCE_MODELS,
         version=neoresponse.__version__,
         research_use=RESEARCH_USE,
         simulated=SIMULATED,
@@ -132,7 +132,7 @@ def say_percent(part: int, whole: int) -> str:
 
 
 def _summary(study: Study) -> Content | None:
-    """The largest test group, each run's AUC in it, and its gain over the clinical floor."""
+    """The largest test group, each run's AUC in it, and its gain over clinical-only."""
     tested = test_cohorts(tables.groups_of(study))
     if study.metrics is None or not tested:
         return None
@@ -149,13 +149,13 @@ def _summary(study: Study) -> Content | None:
         "cohort": cohort,
         "runs": {run: group for run, group in present.items() if run in judged},
         "others": {run: group for run, group in present.items() if run not in judged},
-        "below": _below_a_floor(present),
+        "below": _below_a_reference_model(present),
         "gains": gains,
     }
 
 
-def _below_a_floor(groups: Content) -> list[str]:
-    """Networks whose AUC is below that of some floor."""
+def _below_a_reference_model(groups: Content) -> list[str]:
+    """Networks whose AUC is below that of some reference model."""
     aucs = {run: group["auc"]["value"] for run, group in groups.items()}
     known = {run: value for run, value in aucs.items() if value is not None}
     best = max((value for run, value in known.items() if run in REFERENCE_MODELS), default=0.0)
@@ -163,7 +163,7 @@ def _below_a_floor(groups: Content) -> list[str]:
 
 
 def _gained(study: Study) -> list[tuple[Content, Content]]:
-    """Each comparison with a floor in the main cohort, with its likelihood ratio test."""
+    """Each comparison with a reference model in the main cohort, with its likelihood ratio test."""
     if study.metrics is None:
         return []
     tests = {(t["run"], t["against"]): t for t in study.metrics["likelihood_ratios"]}

@@ -78,7 +78,7 @@ class Study:
     lacking: tuple[str, ...] = ()
 
     def named(self) -> list[str]:
-        """Names of evaluated runs in the order of the study, the floors last."""
+        """Names of evaluated runs in the order of the study, the reference models last."""
         if self.metrics is None:
             return []
         # JSON objects are sorted by name; this list keeps the order of the study.
@@ -88,7 +88,7 @@ class Study:
         )
 
     def judged(self) -> list[str]:
-        """The networks, and the clinical floor where it is there: what a figure shows."""
+        """The networks, and clinical-only where it is there: what a figure shows."""
         return [name for name in self.named() if name not in REFERENCE_MODELS[1:]]
 
     def in_order(self, runs: Iterable[str]) -> list[str]:

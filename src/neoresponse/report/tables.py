@@ -54,11 +54,11 @@ COHORTS = {
 """Group in `metrics.json` -> how it is headed."""
 
 AGAINST = {
-    "clinical_only": "clinical floor",
-    "subtype_only": "subtype alone",
-    "size_change_only": "size change alone",
+    "clinical_only": "clinical-only",
+    "subtype_only": "subtype-only",
+    "size_change_only": "size-change-only",
 }
-"""Floor -> how it is called in a table of comparisons."""
+"""Reference model -> how it is called in a table of comparisons."""
 
 RECALIBRATIONS = {
     "platt": "Platt's line",
