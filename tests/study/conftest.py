@@ -19,7 +19,7 @@ def jobs():
 
     def do_here(job, _sign, _num_threads=None, _has_gpus=False):
         started.append(json.loads(job))
-        do_job(json.loads(job))
+        do_job(job)
         return 0, ""
 
     with pytest.MonkeyPatch.context() as patch:
@@ -43,7 +43,7 @@ def finished(tmp_path_factory, one_run):
     original = durable._sync_folder
 
     def do_here(job, *_rest):
-        do_job(json.loads(job))
+        do_job(job)
         return 0, ""
 
     with pytest.MonkeyPatch.context() as patch:

@@ -64,7 +64,7 @@ def die(path, target):
         os._exit(9)
 
 def do_here(job, *_rest):
-    do_job(json.loads(job))
+    do_job(job)
     return 0, ""
 
 Path.replace, pool.work = die, do_here

@@ -10,12 +10,12 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from neoresponse.cohort.split import Assignment, read_split
 from neoresponse.contracts.run import find_inputs
 from neoresponse.durable import make_folder, new_folder, only_one
 from neoresponse.errors import NeoresponseError
+from neoresponse.grid.job import PredictingTask, TrainingTask, read_task
 from neoresponse.preprocess.store import Store, open_store
 from neoresponse.settings import RunSettings
 from neoresponse.training.outputs import predict_new, predict_run
@@ -27,7 +27,7 @@ WAIT_S = 600
 
 def main() -> int:
     """Do the job; the exit code is that of the command line."""
-    job = json.loads(sys.stdin.readline())
+    job = sys.stdin.readline()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         do_job(job)
@@ -38,32 +38,28 @@ def main() -> int:
     return 0
 
 
-def do_job(content: dict[str, Any]) -> None:
+def do_job(text: str) -> None:
     """Do what a job says.
 
     Args:
-        content: of the job.
+        text: of the job, one line of JSON.
 
     Raises:
         NeoresponseError: it cannot be done, or was asked to stop.
     """
-    rest = {key: value for key, value in content.items() if key != "do"}
-    do = _train if content["do"] == "train" else _predict
-    do(**rest)
+    task = read_task(text)
+    if isinstance(task, TrainingTask):
+        _train(task)
+    else:
+        _predict(task)
 
 
-def _train(
-    settings: Any,  # noqa: ANN401 (JSON)
-    is_trained: bool,
-    prepared: str,
-    split: str,
-    run: str,
-) -> None:
+def _train(task: TrainingTask) -> None:
     """Train a run, or go on with it, and predict its split."""
-    folder, store = Path(run), open_store(Path(prepared))
-    if not is_trained:
-        _fit(RunSettings.model_validate(settings), folder, store, read_split(Path(split)))
-    predict_run(folder, store)
+    store = open_store(task.prepared)
+    if not task.is_trained:
+        _fit(task.settings, task.run, store, read_split(task.split))
+    predict_run(task.run, store)
 
 
 def _fit(
@@ -78,10 +74,10 @@ def _fit(
     train_run(store, assignments, settings, folder)
 
 
-def _predict(prepared: str, run: str, out: str) -> None:
+def _predict(task: PredictingTask) -> None:
     """Predict a cohort that a run has not seen."""
-    with new_folder(Path(out), mark="predictions.csv", force=True) as part:
-        predict_new(Path(run), open_store(Path(prepared)), part)
+    with new_folder(task.out, mark="predictions.csv", force=True) as part:
+        predict_new(task.run, open_store(task.prepared), part)
 
 
 def _end_with_parent() -> None:
