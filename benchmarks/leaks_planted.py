@@ -15,6 +15,7 @@ from neoresponse.cohort.split import read_split, split_patients
 from neoresponse.cohort.validate import check_cohort
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.durable import sha256_of, write_json
+from neoresponse.evaluation.operating_point import operating_point_of_run
 from neoresponse.leaks import Leak, Sources, find_leaks, record_opening
 from neoresponse.leaks.openings import FILE_NAME, opened_again
 from neoresponse.leaks.outcome import outcome_columns, outcome_files
@@ -23,9 +24,10 @@ from neoresponse.leaks.pictures import _frame, _region
 from neoresponse.leaks.runs import run_leaks
 from neoresponse.phantom import tumour
 from neoresponse.phantom.writer import write_phantom
+from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store, prepare_store
 from neoresponse.settings.toml import run_settings
-from neoresponse.training.fit import fit_preprocessing, patients_of
+from neoresponse.training.fit import fit_preprocessing
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.refit import fitted_on
 from neoresponse.training.run import train_run
@@ -255,10 +257,11 @@ def _run(folder: Path) -> tuple[Store, Path]:
 
 
 def _threshold(run: Path, _store: Store, rng: np.random.Generator) -> None:
-    """A cut that is not that of the validation patients."""
+    """A threshold, as models of an earlier version state it, that validation did not choose."""
     card = json.loads((run / "model" / "model.json").read_text())
-    kept = float(card["threshold"])
+    kept = operating_point_of_run(run).threshold
     card["threshold"] = kept + float(rng.choice([-1, 1])) * rng.uniform(0.2, 0.4)
+    card["threshold_method"] = "highest Youden index on validation patients"
     _write_card(run, card)
 
 

@@ -6,9 +6,9 @@ Draws cohorts (500 by default) whose outcome follows from the clinical variables
 an image model whose log odds are noise of its own. Validation has 49 or 200 patients, the test
 cohorts 156, as in the published study. For each cohort the added value is computed as `evaluate`
 does. Printed: in how many % of cohorts the interval of a gain holds 0, lies above it (a false
-claim) or below it, and how often P of the likelihood ratio test is below 0.05. Floor and network
-together are truly a little worse than the floor where the network is noise, so their intervals
-miss 0 below. One processor core.
+claim) or below it, and how often P of the likelihood ratio test is below 0.05. Reference
+model and network together are truly a little worse than the reference model where the network is
+noise, so their intervals miss 0 below. One processor core.
 """
 
 import sys
@@ -19,7 +19,8 @@ from scipy.special import expit, ndtri
 
 from neoresponse.contracts.groups import Group
 from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
-from neoresponse.settings import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.settings import EvaluateSettings
+from neoresponse.types import CLINICAL_ONLY
 
 AUC, PREVALENCE, NUM_TEST = 0.8, 0.26, 156
 SETTINGS = EvaluateSettings(replicates=500)
@@ -68,15 +69,15 @@ def coverage(cohorts: int, num_validation: int) -> tuple[dict[str, list[tuple[bo
 
 
 def draw(rng: np.random.Generator, num_validation: int) -> dict[str, dict[str, Group]]:
-    """A floor that knows the truth, and a net of noise, on validation and test patients."""
+    """A reference model that knows the truth, and a net of noise, on the same patients."""
     shift = np.sqrt(2) * ndtri(AUC)
-    groups: dict[str, dict[str, Group]] = {"net": {}, CLINICAL_FLOOR: {}}
+    groups: dict[str, dict[str, Group]] = {"net": {}, CLINICAL_ONLY: {}}
     for part, num in (("validation", num_validation), ("TC", NUM_TEST)):
         label = (np.arange(num) < round(PREVALENCE * num)).astype(int)
         known = shift * (rng.normal(size=num) + shift * label) - shift**2 / 2
         truth = expit(np.log(PREVALENCE / (1 - PREVALENCE)) + known)
         names = tuple(f"{part}{n}" for n in range(num))
-        groups[CLINICAL_FLOOR][part] = Group(names, label, truth, 0)
+        groups[CLINICAL_ONLY][part] = Group(names, label, truth, 0)
         groups["net"][part] = Group(names, label, expit(rng.normal(size=num) - 1), 0)
     return groups
 

@@ -2,7 +2,7 @@
 
     python benchmarks/null_increment.py [--cohorts 500] [--seed 1]
 
-The increment is the AUC of clinical variables with image features minus that of the clinical floor,
+The increment is the AUC of clinical variables with image features minus that of clinical-only,
 on the same test patients, who take no part in any fit. Patients come from the phantom's preset
 `null` without pixels: 391 are trained on, TC1 has 51, TC2 has 105 multifocal ones; 500 more
 unifocal ones show what a larger test gives. Stand-ins for a network are logistic regressions on
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from neoresponse.phantom import tumour
 from neoresponse.phantom.clinical import Columns, make_cells
 from neoresponse.preprocess.clinical import fit_encoder
+from neoresponse.preprocess.clinical_model import RIDGE
 from neoresponse.stats import (
     Bootstrap,
     auc,
@@ -34,7 +35,6 @@ from neoresponse.stats import (
     paired_delong,
     wilson_interval,
 )
-from neoresponse.training.floor import RIDGE
 from neoresponse.types import Estimate
 
 NULL = tumour.PRESETS["null"]
@@ -93,7 +93,7 @@ def may_be_right(held: list[bool]) -> bool:
 
 
 def one_cohort(rng: np.random.Generator, population: Columns):  # noqa: ANN201 (cell, interval, truth)
-    """Train floor and image models once; every interval in every group of test patients."""
+    """Train all models once; every interval in every group of test patients."""
     single = draw(rng, "unifocal", (359, 132))
     label = single["label"]
     order = [rng.permutation(np.flatnonzero(label == one)) for one in (0, 1)]
@@ -108,8 +108,8 @@ def one_cohort(rng: np.random.Generator, population: Columns):  # noqa: ANN201 (
     everyone = {**groups, "population": population}
     known = {group: by_cell[patients["cell"]] for group, patients in everyone.items()}
     own_clinical = by_cell[trained["cell"]]
-    floor = fit_logistic(own_clinical, trained["label"], ridge=RIDGE)
-    base = {group: logistic_probability(values, floor) for group, values in known.items()}
+    reference = fit_logistic(own_clinical, trained["label"], ridge=RIDGE)
+    base = {group: logistic_probability(values, reference) for group, values in known.items()}
     for name, columns in FEATURES.items():
         logits = {group: features(patients, columns) for group, patients in everyone.items()}
         own = features(trained, columns)

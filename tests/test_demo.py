@@ -13,8 +13,8 @@ import pytest
 from neoresponse.contracts.metrics import Metrics
 from neoresponse.contracts.record import read_record
 from neoresponse.durable import read_json, sha256_of
-from neoresponse.settings import FLOORS
 from neoresponse.settings.toml import to_toml
+from neoresponse.types import REFERENCE_MODELS
 
 RESULTS = (
     "runs/se_crosst/model/weights.safetensors",
@@ -39,7 +39,7 @@ def test_the_demo_beats_chance_and_its_page_stands_alone(tmp_path):
     counts = read_json(study / "split" / "split.json", schema="neoresponse.split/1")["counts"]
     assert counts["TC2"] == {"num_patients": 105, "num_pcr": 23}
     runs = read_record(study / "evaluation", Metrics).model_dump()["runs"]
-    assert set(runs) == {"se_crosst", "regnet", *FLOORS}
+    assert set(runs) == {"se_crosst", "regnet", *REFERENCE_MODELS}
     assert runs["se_crosst"]["cohorts"]["TC1+TC2"]["auc"]["low"] > 0.5
     page = (study / "report" / "report.html").read_text()
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)

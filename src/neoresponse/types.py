@@ -18,6 +18,11 @@ T = TypeVar("T")
 RESEARCH_USE = "For research use only. Not a medical device."
 SIMULATED = "SIMULATED"
 
+CLINICAL_ONLY, SUBTYPE_ONLY, SIZE_CHANGE_ONLY = "clinical_only", "subtype_only", "size_change_only"
+REFERENCE_MODELS = (CLINICAL_ONLY, SUBTYPE_ONLY, SIZE_CHANGE_ONLY)
+"""What is known without a network: the four clinical variables, the subtype alone, and how much
+smaller the lesion became. They stand beside every network."""
+
 
 class TimePoint(StrEnum):
     """When an ultrasound frame was taken."""

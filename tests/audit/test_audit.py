@@ -346,7 +346,7 @@ def metrics(seed, num, places, pull=0.0):
             for part, split in parts
             for n, y in enumerate(label)
         ]
-        for run in ("net", "clinical_floor")
+        for run in ("net", "clinical_only")
     }
     quick = EvaluateSettings(replicates=200)
     return evaluate(runs, quick, is_simulated=True, cohort_name="x")

@@ -96,10 +96,13 @@ def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
     assert "24 patients pass, 0 left out" in call("check", cohort, work / "check")
     assert "training samples" in call("split", cohort, work / "split", *with_config)
     assert "Next: neoresponse train" in call("prepare", cohort, work / "prepared", *with_config)
+    reference = call("reference", work / "prepared", work / "split", work / "reference")
+    assert f"--reference {work / 'reference'}" in reference
     run = work / "runs" / "se_crosst"
     call("train", work / "prepared", work / "split", run, *with_config)
     call("predict", run, work / "prepared")
-    call("evaluate", run, work / "evaluation", *with_config)
+    evaluated = call("evaluate", run, work / "evaluation", *with_config)
+    assert "No reference models" not in evaluated
     call("explain", run, work / "prepared", work / "explain" / "se_crosst", *with_config)
     output = call("report", work, work / "report")
     assert "report.html" in output
@@ -108,12 +111,17 @@ def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
     assert "For research use only" in page
     call("predict", run, work / "prepared", code=1)  # refuses to overwrite
     call("predict", run, work / "prepared", work / "as_new")
-    call("evaluate", work / "as_new", work / "as_new_evaluation")
+    said = call("evaluate", work / "as_new", work / "as_new_evaluation")
+    assert "No reference models of these patients" in said  # those there are of the split
     metrics = json.loads((work / "as_new_evaluation" / "metrics.json").read_text())
-    card = json.loads((run / "model" / "model.json").read_text())
+    assert list(metrics["runs"]) == ["as_new"]
+    own = json.loads((work / "evaluation" / "metrics.json").read_text())
+    assert {"clinical_only", "subtype_only", "size_change_only"} < set(own["runs"])
+    assert own["subgroups"]
+    assert metrics["subgroups"]
     assert metrics["is_simulated"]
     assert metrics["cohort_name"] == "Phantom easy, seed 1"
-    assert metrics["runs"]["as_new"]["threshold"] == card["threshold"]
+    assert metrics["runs"]["as_new"]["threshold"] == own["runs"]["se_crosst"]["threshold"]
     assert "different names" in call("evaluate", run, run, work / "twice", code=1)
 
 

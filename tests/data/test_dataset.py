@@ -6,8 +6,9 @@ import torch
 
 from neoresponse.data import dataset as dataset_module
 from neoresponse.data.dataset import fits, lay_out, open_dataset, place_pixels, send_whole
+from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store
-from neoresponse.training.fit import fit_inputs, fit_preprocessing, patients_of
+from neoresponse.training.fit import fit_inputs, fit_preprocessing
 
 CPU = torch.device("cpu")
 

@@ -51,17 +51,17 @@ def test_the_auc_is_the_mean_over_folds_and_never_pairs_two_folds(tested):
     assert again["runs"]["a"]["auc"] == numbers["auc"]
 
 
-def test_a_run_is_held_against_each_floor_and_not_against_other_runs(tested):
+def test_a_run_is_held_against_each_reference_model_and_not_against_other_runs(tested):
     one = gather(tested)
     found = cross_validation(
-        {"a": one, "b": one, "clinical_floor": one},
+        {"a": one, "b": one, "clinical_only": one},
         confidence=0.9,
         is_simulated=False,
         cohort_name="c",
     ).model_dump()
     assert [(c["run"], c["against"]) for c in found["comparisons"]] == [
-        ("a", "clinical_floor"),
-        ("b", "clinical_floor"),
+        ("a", "clinical_only"),
+        ("b", "clinical_only"),
     ]
     assert found["comparisons"][0]["difference"]["value"] == 0
     assert (found["num_patients"], found["num_pcr"], found["num_repeats"]) == (16, 6, 2)

@@ -8,9 +8,10 @@ from neoresponse.contracts.predictions import Prediction
 from neoresponse.contracts.record import read_record, record_of, write_record
 from neoresponse.errors import RunError
 from neoresponse.evaluation import evaluate
-from neoresponse.settings import CLINICAL_FLOOR, EvaluateSettings
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats.discrimination import auc
 from neoresponse.stats.threshold import youden_threshold
+from neoresponse.types import CLINICAL_ONLY
 
 PLACES = (("primary", "train"), ("primary", "validation"), ("TC1", "test"), ("TC2", "test"))
 
@@ -111,18 +112,18 @@ def test_a_cohort_without_any_label_is_kept_with_no_numbers():
     assert group["accuracy"]["value"] is None
 
 
-def test_every_run_is_compared_with_the_floors_and_the_first_run_in_every_test_cohort():
-    runs = {"net": draw(1), "other": draw(2), CLINICAL_FLOOR: draw(3, strength=0.1)}
-    runs["subtype_floor"] = draw(4, strength=0.05)
+def test_every_run_is_compared_with_the_reference_models_and_the_first_run_in_every_test_cohort():
+    runs = {"net": draw(1), "other": draw(2), CLINICAL_ONLY: draw(3, strength=0.1)}
+    runs["subtype_only"] = draw(4, strength=0.05)
     found = run(runs)
     pairs = [(c["run"], c["against"], c["cohort"]) for c in found["comparisons"]]
     assert pairs == [
         (name, against, cohort)
         for name, against in (
-            ("net", CLINICAL_FLOOR),
-            ("other", CLINICAL_FLOOR),
-            ("net", "subtype_floor"),
-            ("other", "subtype_floor"),
+            ("net", CLINICAL_ONLY),
+            ("other", CLINICAL_ONLY),
+            ("net", "subtype_only"),
+            ("other", "subtype_only"),
             ("other", "net"),
         )
         for cohort in ("TC1", "TC2", "TC1+TC2")
@@ -131,20 +132,20 @@ def test_every_run_is_compared_with_the_floors_and_the_first_run_in_every_test_c
     for comparison in found["comparisons"]:
         cohort = comparison["cohort"]
         net = values[comparison["run"]]["cohorts"][cohort]["auc"]["value"]
-        floor = values[comparison["against"]]["cohorts"][cohort]["auc"]["value"]
-        assert comparison["difference"]["value"] == pytest.approx(net - floor, abs=1e-12)
+        reference = values[comparison["against"]]["cohorts"][cohort]["auc"]["value"]
+        assert comparison["difference"]["value"] == pytest.approx(net - reference, abs=1e-12)
         assert 0 <= comparison["p_value"] <= 1
 
 
 def test_a_comparison_does_not_depend_on_the_order_of_rows():
-    runs = {"net": draw(1), CLINICAL_FLOOR: draw(3)}
-    turned = {"net": draw(1), CLINICAL_FLOOR: draw(3)[::-1]}
+    runs = {"net": draw(1), CLINICAL_ONLY: draw(3)}
+    turned = {"net": draw(1), CLINICAL_ONLY: draw(3)[::-1]}
     assert run(runs)["comparisons"][0]["p_value"] == run(turned)["comparisons"][0]["p_value"]
 
 
 def test_runs_of_other_patients_are_not_compared():
     shorter = [row for row in draw(3) if row.patient_id != "TC1-test-5"]
-    found = run({"net": draw(1), CLINICAL_FLOOR: shorter})["comparisons"][0]
+    found = run({"net": draw(1), CLINICAL_ONLY: shorter})["comparisons"][0]
     assert found["cohort"] == "TC1"
     assert found["difference"]["value"] is None
     assert "same patients" in found["difference"]["note"]
@@ -162,16 +163,22 @@ def test_no_run_stops_the_evaluation():
 
 
 def test_metrics_are_written_and_read_back(tmp_path):
-    metrics = run({"net": draw(1), CLINICAL_FLOOR: draw(2)})
+    metrics = run({"net": draw(1), CLINICAL_ONLY: draw(2)})
     record = record_of(metrics, Metrics, where="here")
     path = write_record(tmp_path, record)
     assert read_record(tmp_path, Metrics) == record
-    assert json.loads(path.read_text())["schema"] == "neoresponse.metrics/2"
+    assert json.loads(path.read_text())["schema"] == "neoresponse.metrics/3"
 
 
 def test_confidence_reaches_every_interval():
-    metrics = run({"net": draw(1), CLINICAL_FLOOR: draw(2)}, confidence=0.9)
+    metrics = run({"net": draw(1), CLINICAL_ONLY: draw(2)}, confidence=0.9)
     group = metrics["runs"]["net"]["cohorts"]["TC1"]
     for name in ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv"):
         assert group[name]["confidence"] == 0.9
     assert metrics["comparisons"][0]["difference"]["confidence"] == 0.9
+
+
+def test_metrics_of_an_earlier_version_say_how_to_get_new_ones(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"schema": "neoresponse.metrics/2"}')
+    with pytest.raises(RunError, match=r"Evaluate again with .*: nothing is trained"):
+        read_record(tmp_path, Metrics)

@@ -12,6 +12,8 @@ from neoresponse.contracts.predictions import (
     write_card,
     write_predictions,
 )
+from neoresponse.contracts.record import write_record
+from neoresponse.contracts.reference_models import FittedOn, ReferenceCard
 from neoresponse.errors import RunError
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.limit import limits, read_oracle
@@ -87,18 +89,21 @@ def test_a_folder_without_an_oracle_is_refused(tmp_path):
         read_oracle(tmp_path)
 
 
-def test_evaluate_adds_limits_for_the_run_and_for_the_clinical_floor(tmp_path, patients, truth):
+def test_evaluate_adds_limits_for_the_run_and_for_clinical_only(tmp_path, patients, truth):
     run = tmp_path / "net"
     run.mkdir()
     write_predictions(run / "predictions.csv", rows_of(patients))
-    write_predictions(run / "clinical_floor.csv", rows_of(patients, seed=2))
+    write_predictions(tmp_path / "clinical_only.csv", rows_of(patients, seed=2))
+    fitted = {"clinical_only": FittedOn(num_patients=3, num_pcr=1, num_known=3)}
+    card = ReferenceCard(cohort_name="x", is_simulated=True, fitted_on=fitted)
+    write_record(tmp_path, card)
     write_card(run, PredictionsCard(inputs=(Modality.BIOPSY, Modality.CLINICAL)))
     content = evaluate_files(
         {"net": run / "predictions.csv"}, EvaluateSettings(), truth=truth
     ).model_dump()
     assert [(row["run"], row["inputs"]) for row in content["limits"]] == [
         ("net", BOTH),
-        ("clinical_floor", "clinical"),
+        ("clinical_only", "clinical"),
     ]
 
 

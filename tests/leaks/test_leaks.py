@@ -269,7 +269,7 @@ def test_a_clean_run_gives_nothing(predicted, store):
 
 def test_a_threshold_that_validation_did_not_choose_is_found(copy, store):
     card = json.loads((copy / "model" / "model.json").read_text())
-    card["threshold"] = 0.999
+    card |= {"threshold": 0.999, "threshold_method": "highest Youden index"}  # an older version's
     (copy / "model" / "model.json").write_text(json.dumps(card))
     assert kinds(run_leaks(copy, store)) == {"chosen on test"}
 

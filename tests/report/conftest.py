@@ -14,12 +14,13 @@ from neoresponse.contracts.record import write_record
 from neoresponse.durable import write_json, write_text
 from neoresponse.evaluation import evaluate
 from neoresponse.evaluation.subgroups import subgroups
-from neoresponse.settings import CLINICAL_FLOOR, FLOORS, EvaluateSettings, RunSettings
+from neoresponse.settings import EvaluateSettings, RunSettings
 from neoresponse.settings.toml import to_toml
+from neoresponse.types import CLINICAL_ONLY, REFERENCE_MODELS
 
 PLACES = (("primary", "train"), ("primary", "validation"), ("TC1", "test"), ("TC2", "test"))
 INPUTS = ("us_0", "us_1", "biopsy")
-FLOOR_STRENGTHS = dict(zip(FLOORS, (0.12, 0.08, 0.1), strict=True))
+REFERENCE_STRENGTHS = dict(zip(REFERENCE_MODELS, (0.12, 0.08, 0.1), strict=True))
 HOSTILE = '<script>alert("x")</script> & <b>Co</b> {{ 7 * 7 }}'
 
 
@@ -153,8 +154,8 @@ def whole_study(tmp_path_factory) -> Path:
 
 @cache
 def evaluated(runs, num_patients):
-    """Metrics of some runs and the floors, with subgroups; computed once."""
-    strengths = {run: 0.35 - 0.05 * place for place, run in enumerate(runs)} | FLOOR_STRENGTHS
+    """Metrics of some runs and the reference models, with subgroups; computed once."""
+    strengths = {run: 0.35 - 0.05 * place for place, run in enumerate(runs)} | REFERENCE_STRENGTHS
     predictions = {
         run: draw(seed, strength, num_patients)
         for seed, (run, strength) in enumerate(strengths.items())
@@ -167,7 +168,7 @@ def evaluated(runs, num_patients):
             "er": ("negative", "positive")[place % 2],
             "machine": "Resona7" if place % 4 else HOSTILE,
         }
-        for place, row in enumerate(predictions[CLINICAL_FLOOR])
+        for place, row in enumerate(predictions[CLINICAL_ONLY])
     }
     return metrics.model_copy(update={"subgroups": subgroups(groups, known, settings)})
 

@@ -1,10 +1,9 @@
 import re
 from dataclasses import replace
 
-from neoresponse.report.figures import FLOOR_LOOKS, looks, loss_figure, say
+from neoresponse.report.figures import REFERENCE_LOOKS, looks, loss_figure, say
 from neoresponse.report.sources import Epoch
-from neoresponse.settings import CLINICAL_FLOOR
-from neoresponse.types import Estimate
+from neoresponse.types import CLINICAL_ONLY, Estimate
 
 ESTIMATE = Estimate(0.8123, 0.7011, 0.9229, 60, "DeLong")
 
@@ -14,9 +13,9 @@ def test_no_two_of_twenty_runs_look_alike():
     assert len({(look.colour, str(look.dash)) for look in found.values()}) == 23
 
 
-def test_a_floor_looks_the_same_beside_any_runs():
-    assert looks(["a"])[CLINICAL_FLOOR] == looks(["a", "b", CLINICAL_FLOOR])[CLINICAL_FLOOR]
-    assert looks([])[CLINICAL_FLOOR].colour == FLOOR_LOOKS[0].colour
+def test_a_reference_model_looks_the_same_beside_any_runs():
+    assert looks(["a"])[CLINICAL_ONLY] == looks(["a", "b", CLINICAL_ONLY])[CLINICAL_ONLY]
+    assert looks([])[CLINICAL_ONLY].colour == REFERENCE_LOOKS[0].colour
 
 
 def test_an_estimate_is_said_with_its_interval_or_without_one():

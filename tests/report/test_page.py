@@ -46,7 +46,7 @@ def numbers_in(content):
         for group in (run["cohorts"][cohort] for cohort in ("TC1", "TC2")):
             for name in SHOWN:
                 yield from ends(group[name])
-    for name in ("se_crosst", "resnet50", "clinical_floor"):
+    for name in ("se_crosst", "resnet50", "clinical_only"):
         yield from judgement(content["runs"][name]["cohorts"]["TC1+TC2"])
     for comparison in content["comparisons"]:
         if comparison["cohort"] == "TC1+TC2":
@@ -66,7 +66,7 @@ def judgement(group):
 
 
 def added(comparison):
-    """A comparison, and what floor and image together gain."""
+    """A comparison, and what reference model and image together gain."""
     yield from ends(comparison["difference"])
     yield from (comparison["p_value"], comparison["p_adjusted"])
     for benefit in comparison["net_benefit_differences"]:
@@ -250,8 +250,8 @@ def test_an_unfinished_training_says_so(make_study, tmp_path):
     assert "This training is not finished." in page
 
 
-def test_predictions_of_the_floor_alone_make_a_report(make_study, tmp_path):
-    work = make_study(runs=())  # all three floors, and nothing to hold against them
+def test_predictions_of_the_reference_model_alone_make_a_report(make_study, tmp_path):
+    work = make_study(runs=())  # all three reference models, and nothing to hold against them
     page = write_report(work, tmp_path / "report").read_text()
     assert "There is nothing to compare" in page
 
@@ -290,17 +290,17 @@ def test_a_mangled_part_is_refused_in_one_sentence(make_study, tmp_path, file, k
     assert not (tmp_path / "report").exists()
 
 
-def test_a_network_below_a_floor_is_named_in_the_result(make_study):
+def test_a_network_below_a_reference_model_is_named_in_the_result(make_study):
     work = make_study(without=("check", "split", "runs", "explain"))
     path = work / "evaluation" / "metrics.json"
     plain = Reader(write_report(work, work / "plain").read_text()).text
     metrics = json.loads(path.read_text())
-    metrics["runs"]["size_change_floor"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
+    metrics["runs"]["size_change_only"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
     write_json(path, metrics)
     below = Reader(write_report(work, work / "below").read_text()).text
     assert "size change alone reaches 0.999" in below
-    assert "se_crosst stands below a floor." in below
-    assert "below a floor" not in plain
+    assert "se_crosst does worse than a reference model." in below
+    assert "worse than a reference model" not in plain
 
 
 def test_a_contradiction_among_our_numbers_is_shown_in_the_result(make_study):

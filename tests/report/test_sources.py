@@ -4,7 +4,7 @@ import pytest
 
 from neoresponse.errors import RunError
 from neoresponse.report.sources import read_epochs, read_study
-from neoresponse.settings import FLOORS
+from neoresponse.types import REFERENCE_MODELS
 
 HEADER = "epoch,train_loss,validation_loss,validation_accuracy,validation_auc,is_kept\n"
 
@@ -26,10 +26,10 @@ def test_a_broken_curve_is_refused(tmp_path, content):
         read_epochs(path)
 
 
-def test_runs_keep_the_order_of_the_study_and_the_floors_stand_last(make_study):
+def test_runs_keep_the_order_of_the_study_and_the_reference_models_stand_last(make_study):
     study = read_study(make_study(runs=("zeta", "alpha")))
-    assert study.named() == ["zeta", "alpha", *FLOORS]
-    assert study.judged() == ["zeta", "alpha", FLOORS[0]]
+    assert study.named() == ["zeta", "alpha", *REFERENCE_MODELS]
+    assert study.judged() == ["zeta", "alpha", REFERENCE_MODELS[0]]
     assert study.in_order(["other", "alpha", "zeta"]) == ["zeta", "alpha", "other"]
 
 

@@ -106,7 +106,7 @@ def test_a_study_lays_each_run_over_the_shared_settings(tmp_path):
     assert study.run("b").train.epochs == 50
 
 
-@pytest.mark.parametrize("name", ["../up", "clinical_floor", "size_change_floor", "a b"])
+@pytest.mark.parametrize("name", ["../up", "clinical_only", "size_change_only", "a b"])
 def test_a_run_that_cannot_be_a_folder_is_refused(tmp_path, name):
     path = write(tmp_path / "study.toml", f'cohort = "c"\n[runs."{name}"]\n')
     with pytest.raises(ConfigError, match="a name is made of letters"):

@@ -17,23 +17,18 @@ from neoresponse.cohort.split import read_split
 from neoresponse.contracts.predictions import read_card, read_predictions
 from neoresponse.durable import sha256_of
 from neoresponse.errors import RunError, Stopped
+from neoresponse.evaluation.reference import (
+    reference_predictions,
+    reference_predictions_elsewhere,
+)
 from neoresponse.grid import run as grid_run
-from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import open_store
 from neoresponse.settings import StudySettings
 from neoresponse.settings.toml import to_toml
 from neoresponse.stats import auc
 from neoresponse.study import run_study
-from neoresponse.training.floor import floors, floors_elsewhere
 from neoresponse.training.stop import StopRequest
-
-
-@pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory, tiny):
-    """Another hospital."""
-    out = tmp_path_factory.mktemp("elsewhere") / "q"
-    write_phantom(out, tiny.phantom, seed=2)
-    return out
+from neoresponse.types import REFERENCE_MODELS
 
 
 @pytest.fixture(scope="session")
@@ -95,23 +90,34 @@ def test_each_patient_of_the_split_is_tested_once_by_folds(done):
     assert sorted(tested) == sorted(divided)
 
 
-def test_floors_of_a_fold_are_fitted_on_the_training_patients_of_the_fold(done):
-    part = done / "cross-validation" / "runs" / "us" / "repeat-1-fold-1"
-    expected = floors(open_store(done / "prepared"), read_split(part))["clinical_floor"]
-    assert read_predictions(part / "clinical_floor.csv") == expected
+def test_reference_models_of_a_fold_are_fitted_on_its_own_training_patients(done):
+    folds = done / "cross-validation"
+    expected = {}
+    for part in ("repeat-1-fold-1", "repeat-1-fold-2"):
+        split = read_split(folds / "runs" / "us" / part)
+        rows = reference_predictions(open_store(done / "prepared"), split)["clinical_only"]
+        expected |= {r.patient_id: repr(r.probability) for r in rows if r.split == "test"}
+    lines = (folds / "evaluation" / "clinical_only.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[0]: line.split(",")[4] for line in lines} == expected
 
 
-def test_a_cohort_from_elsewhere_is_judged_by_our_threshold_and_our_floors(done, elsewhere):
-    run = done / "external" / "b" / "runs" / "us"
-    assert read_card(run).threshold == read_card(done / "runs" / "us").threshold
-    own, other = open_store(done / "prepared"), open_store(done / "external" / "b" / "prepared")
-    expected = floors_elsewhere(own, other, read_split(done / "split"))["clinical_floor"]
-    assert read_predictions(run / "clinical_floor.csv") == expected
+def test_a_cohort_from_elsewhere_is_judged_by_our_threshold_and_our_reference_models(done):
+    folder = done / "external" / "b"
+    metrics = json.loads((done / "evaluation" / "metrics.json").read_text())
+    ours = metrics["runs"]["us"]["threshold"]
+    assert read_card(folder / "runs" / "us").threshold == ours
+    judged = json.loads((folder / "evaluation" / "metrics.json").read_text())["runs"]
+    assert judged["us"]["threshold"] == ours
+    assert set(REFERENCE_MODELS) < set(judged)
+    own, other = open_store(done / "prepared"), open_store(folder / "prepared")
+    split = read_split(done / "split")
+    expected = reference_predictions_elsewhere(own, other, split)["clinical_only"]
+    assert read_predictions(folder / "reference" / "clinical_only.csv") == expected
     assert len(expected) == len(other.patients)
     # One that is both here and there has the same probability.
-    again = floors_elsewhere(own, own, read_split(done / "split"))["clinical_floor"]
+    again = reference_predictions_elsewhere(own, own, split)["clinical_only"]
     here = {
-        r.patient_id: r.probability for r in read_predictions(done / "runs/us/clinical_floor.csv")
+        r.patient_id: r.probability for r in read_predictions(done / "reference/clinical_only.csv")
     }
     assert all(
         here[r.patient_id] == pytest.approx(r.probability) for r in again if r.patient_id in here

@@ -1,4 +1,3 @@
-import json
 import shutil
 import subprocess
 import sys
@@ -6,11 +5,8 @@ import sys
 import pytest
 from safetensors.torch import load_file, save_file
 
-from neoresponse import durable
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
-from neoresponse.grid import pool
-from neoresponse.grid.child import do_job
 from neoresponse.settings import StudySettings, merge
 from neoresponse.settings.toml import to_toml
 from neoresponse.study import run_study
@@ -23,7 +19,7 @@ RESULTS = (
     "prepared/manifest.json",
     "runs/se_crosst/model/weights.safetensors",
     "runs/se_crosst/predictions.csv",
-    "runs/se_crosst/clinical_floor.csv",
+    "reference/clinical_only.csv",
     "evaluation/metrics.json",
     "explain/se_crosst/explain.json",
     "report/report.html",
@@ -34,37 +30,19 @@ def hashes(folder):
     return {name: sha256_of(folder / name) for name in RESULTS}
 
 
-def do_here(job, _sign, _num_threads=None, _has_gpus=False):
-    """A job without a process of its own, which would take seconds to start."""
-    do_job(json.loads(job))
-    return 0, ""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _jobs_are_done_here():
+@pytest.fixture(autouse=True)
+def _jobs_are_done_here(jobs):
     """These tests are of steps; jobs in processes of their own are tested beside this file."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "work", do_here)
-        yield
 
 
 @pytest.fixture(scope="module")
-def settings(tiny, phantom):
-    evaluate = {"replicates": 200}
-    content = {**tiny.model_dump(), "cohort": phantom / "cohort", "evaluate": evaluate}
-    return StudySettings.model_validate(content)
+def settings(one_run):
+    return one_run
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory, settings):
-    """A finished study, and how often a file was put in its place on the way."""
-    folder = tmp_path_factory.mktemp("study") / "study"
-    counted = []
-    original = durable._sync_folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "_sync_folder", lambda f: counted.append(f) or original(f))
-        run_study(settings, folder)
-    return folder, len(counted)
+def done(finished):
+    return finished
 
 
 DIES = """
@@ -86,7 +64,7 @@ def die(path, target):
         os._exit(9)
 
 def do_here(job, *_rest):
-    do_job(json.loads(job))
+    do_job(job)
     return 0, ""
 
 Path.replace, pool.work = die, do_here
@@ -100,7 +78,7 @@ def test_a_finished_study_is_kept_whole(done, settings):
     lines = []
     run_study(settings, folder, say=lines.append)
     assert all(": kept " in line for line in lines)
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert hashes(folder) == before
 
 
@@ -127,8 +105,8 @@ def test_a_study_killed_at_a_rename_goes_on_and_ends_the_same(
         ({"evaluate": {"confidence": 0.9}}, ["evaluate", "report"]),
         ({"explain": {"num_patients": 3}}, ["explain se_crosst", "report"]),
         ({"train": {"learning_rate": 2e-3}}, [*TRAINING, "report"]),
-        ({"train": {"augment": {"num_variants": 2}}}, ["split", *TRAINING, "report"]),
-        ({"evaluate": {"threshold": "half"}}, [*TRAINING, "report"]),
+        ({"train": {"augment": {"num_variants": 2}}}, ["split", "reference", *TRAINING, "report"]),
+        ({"evaluate": {"threshold": "half"}}, ["evaluate", "explain se_crosst", "report"]),
     ],
 )
 def test_a_changed_setting_redoes_just_what_depends_on_it(
@@ -150,7 +128,7 @@ def test_more_epochs_train_on_and_equal_a_study_made_from_nothing(done, settings
     changed = StudySettings.model_validate(merge(settings.model_dump(), {"train": {"epochs": 3}}))
     lines = []
     run_study(changed, folder, say=lines.append)
-    run_files = ("predictions.csv", "predictions.json", "clinical_floor.csv")
+    run_files = ("predictions.csv", "predictions.json")
     old, new = (
         [sha256_of(study / "runs" / "se_crosst" / name) for name in run_files]
         for study in (done[0], folder)
@@ -186,7 +164,9 @@ def test_other_pretrained_weights_in_the_same_file_train_again(done, settings, t
         "prepared/biopsy.npy",
         "runs/se_crosst/model/manifest.json",
         "runs/se_crosst/model/weights.safetensors",
-        "runs/se_crosst/clinical_floor.csv",
+        "runs/se_crosst/inputs.json",
+        "runs/se_crosst/config.toml",
+        "reference/clinical_only.csv",
         "runs/se_crosst/run.json",
         "evaluation/metrics.json",
         "explain/se_crosst/explain.json",

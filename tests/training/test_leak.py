@@ -6,10 +6,10 @@ import pytest
 from neoresponse.cohort.split import Assignment
 from neoresponse.data.augment import draw_samples
 from neoresponse.durable import sha256_of
+from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store
 from neoresponse.settings import AugmentSettings, TrainSettings, VarySettings
 from neoresponse.settings.toml import run_settings
-from neoresponse.training.fit import patients_of
 from neoresponse.training.plan import Drawn, draw_plan
 from neoresponse.training.run import train_run
 

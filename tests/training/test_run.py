@@ -9,23 +9,21 @@ import torch
 from safetensors.torch import load_file
 
 from neoresponse.contracts.predictions import read_predictions
-from neoresponse.contracts.record import content_of, record_of
-from neoresponse.contracts.store import StoreManifest
+from neoresponse.contracts.record import write_record
+from neoresponse.contracts.run import read_inputs
 from neoresponse.data.forward import batch_logits
 from neoresponse.durable import sha256_of
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.trained import load_model
-from neoresponse.preprocess.store import Store, prepare_store
-from neoresponse.settings import FLOORS
+from neoresponse.preprocess.store import prepare_store
 from neoresponse.settings.toml import run_settings
 from neoresponse.training import finite, loop
 from neoresponse.training.fit import fit_inputs
-from neoresponse.training.floor import floors
 from neoresponse.training.loop import Place, train_network
 from neoresponse.training.outputs import predict_run
-from neoresponse.training.run import forget_run, train_run
+from neoresponse.training.run import forget_run, run_inputs, train_run
 
 FILES = ("metrics.csv", "samples.csv", "model/weights.safetensors", "model/model.json", "run.json")
 
@@ -145,14 +143,39 @@ def test_how_often_losses_are_read_changes_no_byte(
     assert hashes(tmp_path / "often") == hashes(run)
 
 
-def test_a_fixed_threshold_asks_for_no_prediction(store, assignments, tiny, tmp_path, monkeypatch):
-    ask = lambda *_, **__: pytest.fail("validation patients were predicted for nothing")  # noqa: E731
-    monkeypatch.setattr("neoresponse.training.run.patient_probability", ask)
-    evaluate = tiny.evaluate.model_copy(update={"threshold": "half"})
-    settings = tiny.model_copy(update={"evaluate": evaluate})
-    train_run(store, assignments, settings, tmp_path / "run")
-    card = load_model(tmp_path / "run").card
-    assert (card["threshold"], card["threshold_method"]) == (0.5, "fixed")
+def test_a_setting_of_evaluation_is_no_part_of_a_run(run, store, assignments, tiny):
+    """The threshold of a later evaluation finds the same run, and the model states none."""
+    evaluate = tiny.evaluate.model_copy(update={"threshold": "half", "confidence": 0.9})
+    other = tiny.model_copy(update={"evaluate": evaluate})
+    assert run_inputs(other, store.folder, assignments) == read_inputs(run)
+    assert "threshold" not in (run / "model" / "model.json").read_text()
+
+
+def as_an_earlier_version_wrote_it(run):
+    """The same run with the rule of the threshold in its recipe."""
+    content = json.loads((run / "inputs.json").read_text())
+    content["recipe"]["threshold"] = "youden"
+    content["schema"] = "neoresponse.run-inputs/1"
+    (run / "inputs.json").write_text(json.dumps(content))
+
+
+def test_a_run_of_an_earlier_version_is_the_same_run(run, store, assignments, tiny, tmp_path):
+    older = shutil.copytree(run, tmp_path / "older")
+    as_an_earlier_version_wrote_it(older)
+    assert read_inputs(older) == read_inputs(run)
+    assert read_inputs(older).identity == run_inputs(tiny, store.folder, assignments).identity
+    predict_run(older, store)
+
+
+def test_an_unfinished_run_of_an_earlier_version_goes_on(run, store, assignments, tiny, tmp_path):
+    older = tmp_path / "older"
+    older.mkdir()
+    write_record(older, read_inputs(run))
+    as_an_earlier_version_wrote_it(older)
+    before = (older / "inputs.json").read_bytes()
+    train_run(store, assignments, tiny, older)
+    assert (older / "inputs.json").read_bytes() == before
+    assert hashes(older) == hashes(run)
 
 
 def test_a_network_that_pools_patches_is_trained_on_all_of_them(
@@ -250,52 +273,3 @@ def test_a_bundle_whose_parts_do_not_fit_is_refused_in_one_sentence(run, tmp_pat
         save_bundle(tmp_path / str(number), weights, {**card, **change})
         with pytest.raises(RunError, match=r"expected weights that fit the network of model\.json"):
             load_model(tmp_path / str(number))
-
-
-def test_every_floor_is_fitted_on_training_patients_alone(store, assignments):
-    """Turning the labels of all other patients changes no probability."""
-    turned = [
-        a if a.split == "train" else dataclasses.replace(a, label=1 - a.label) for a in assignments
-    ]
-    before, after = floors(store, assignments), floors(store, turned)
-    assert list(before) == list(FLOORS)
-    for name in FLOORS:
-        assert [p.probability for p in before[name]] == [p.probability for p in after[name]]
-
-
-def test_the_subtype_floor_knows_the_subtype_and_nothing_else(store, assignments):
-    found = {p.patient_id: p.probability for p in floors(store, assignments)["subtype_floor"]}
-    of_subtype = {}
-    for patient in store.patients:
-        of_subtype.setdefault(patient.clinical["phenotype"], set()).add(found[patient.patient_id])
-    assert len(of_subtype) > 1
-    assert all(len(probabilities) == 1 for probabilities in of_subtype.values())
-
-
-def test_the_size_change_floor_orders_patients_by_size_change(store, assignments):
-    found = {p.patient_id: p.probability for p in floors(store, assignments)["size_change_floor"]}
-    shrinkage = [p.shrinkage for p in store.patients]
-    order = np.argsort(shrinkage)
-    along = np.array([found[store.patients[row].patient_id] for row in order])
-    steps = np.sign(np.diff(along)[np.diff(np.sort(shrinkage)) > 1e-9])
-    assert len(set(steps)) == 1
-
-
-def test_a_store_without_sizes_has_no_size_change_floor(store, assignments):
-    manifest = content_of(store.manifest)
-    for record in manifest["patients"]:
-        record["images"]["us_0"]["lesion_mm"] = None
-    lacking = Store(folder=store.folder, manifest=record_of(manifest, StoreManifest, where=""))
-    assert list(floors(lacking, assignments)) == ["clinical_floor", "subtype_floor"]
-
-
-def test_the_clinical_floor_sees_missing_as_missing(store, assignments):
-    """With a value gone in training, patients who lack it get a coefficient of their own."""
-    manifest = content_of(store.manifest)
-    for record in manifest["patients"][::2]:
-        record["clinical"].pop("er")
-    lacking = Store(folder=store.folder, manifest=record_of(manifest, StoreManifest, where=""))
-    with_er = [p.probability for p in floors(store, assignments)["clinical_floor"]]
-    without = [p.probability for p in floors(lacking, assignments)["clinical_floor"]]
-    assert with_er != without
-    assert all(0 < probability < 1 for probability in without)

@@ -140,3 +140,28 @@ def prepare(
     to_train = f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}"
     to_predict = f"neoresponse predict RUN {out} {out.parent / 'predicted'}"
     wrote(out, to_predict if unlabelled else to_train)
+
+
+@click.command()
+@click.argument("prepared", type=FOLDER)
+@click.argument("split_folder", metavar="SPLIT", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@force_option
+def reference(prepared: Path, split_folder: Path, out: Path, force: bool) -> None:
+    """Fit the reference models of SPLIT on the store PREPARED; write them to OUT.
+
+    They are what is known without a network: the four clinical variables, the subtype alone, and
+    how much smaller the lesion became. Only training patients are fitted on.
+
+    Example: neoresponse reference work/prepared work/split work/reference
+    """
+    from neoresponse.cohort.split import read_split
+    from neoresponse.contracts.reference_models import ReferenceCard
+    from neoresponse.durable import new_folder
+    from neoresponse.evaluation.reference import write_reference
+    from neoresponse.preprocess.store import open_store
+
+    store, assignments = open_store(prepared), read_split(split_folder)
+    with new_folder(out, mark=ReferenceCard.FILE_NAME, force=force) as part:
+        write_reference(part, store, assignments)
+    wrote(out, f"neoresponse evaluate RUN... {out.parent / 'evaluation'} --reference {out}")

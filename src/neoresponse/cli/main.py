@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from neoresponse import __version__
-from neoresponse.cli.cohort import check, phantom, prepare, split
+from neoresponse.cli.cohort import check, phantom, prepare, reference, split
 from neoresponse.cli.networks import predict, search, train
 from neoresponse.cli.results import controls, evaluate, explain, report
 from neoresponse.cli.studies import demo, doctor, study
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 VERBS = (
-    *(phantom, check, split, prepare, search, train, predict, evaluate, explain, report),
+    *(phantom, check, split, prepare, reference, search, train, predict, evaluate, explain, report),
     *(study, demo, describe, regress, audit, plan, leaks, controls, doctor),
 )
 for verb in VERBS:

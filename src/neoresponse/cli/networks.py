@@ -1,6 +1,7 @@
 """Verbs that search, train and predict."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from neoresponse.cli.console import (
     wrote,
 )
 from neoresponse.cli.options import FOLDER, force_option, settings_options
+
+if TYPE_CHECKING:
+    from neoresponse.preprocess.store import Store
 
 
 @click.command()
@@ -82,7 +86,7 @@ def train(
                 forget_run(out)
         summary = train_run(store, assignments, settings, out, track=track)
     if team.is_first:
-        click.echo(f"{summary['num_parameters']:,} parameters, kept epoch {summary['kept_epoch']}")
+        click.echo(f"{summary.num_parameters:,} parameters, kept epoch {summary.kept_epoch}")
         wrote(out, f"neoresponse predict {out} {prepared}")
 
 
@@ -120,6 +124,8 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
             predict_run(run, store, track=track)
         else:
             predict_new(run, store, part, track=track)
+            if team.is_first:
+                _describe_new(run, store, part)
     if not team.is_first:
         return
     if out is None:
@@ -127,3 +133,15 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     else:
         explained = out.parent / "explain" / run.name
         wrote(written, f"neoresponse explain {run} {prepared} {explained}")
+
+
+def _describe_new(run: Path, store: "Store", folder: Path) -> None:
+    """What stands beside predictions of a new cohort: the run's threshold, and who they are."""
+    from neoresponse.contracts.predictions import read_card, write_card
+    from neoresponse.evaluation.operating_point import operating_point_of_run
+    from neoresponse.evaluation.reference import write_patient_characteristics
+
+    point = operating_point_of_run(run)
+    chosen = {"threshold": point.threshold, "threshold_note": point.note}
+    write_card(folder, read_card(folder).model_copy(update=chosen))
+    write_patient_characteristics(folder, store, list(store.row_of))

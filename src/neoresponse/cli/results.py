@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 @click.option("--compare", metavar="COLUMN", help="A second one, compared with the first.")
 @click.option("--threshold", type=float, help="Called pCR from here on; 0.5 by default.")
 @click.option(
+    "--reference",
+    type=FOLDER,
+    help="Folder of reference models; by default reference/ beside OUT or beside runs/.",
+)
+@click.option(
     "--truth",
     type=click.Path(path_type=Path, file_okay=False),
     help="Of a phantom: hold runs against the best possible.",
@@ -38,6 +43,7 @@ def evaluate(
     paths: tuple[Path, ...],
     label: str | None,
     probability: str | None,
+    reference: Path | None,
     truth: Path | None,
     config: str | None,
     changes: tuple[str, ...],
@@ -63,9 +69,10 @@ def evaluate(
                 "--compare, --threshold and --json go with --label and --probability. The "
                 "threshold of runs is a setting: --set evaluate.threshold=half."
             )
-        _evaluate_runs(paths[:-1], paths[-1], settings, truth=truth, force=force)
+        beside = {"reference": reference, "truth": truth}
+        _evaluate_runs(paths[:-1], paths[-1], settings, beside=beside, force=force)
         return
-    if label is None or probability is None or truth is not None or len(paths) > 2:
+    if label is None or probability is None or reference or truth or len(paths) > 2:
         raise click.UsageError("Expected TABLE [OUT] --label COLUMN --probability COLUMN.")
     _evaluate_table(paths, (label, probability), settings, table=table, force=force)
 
@@ -75,16 +82,17 @@ def _evaluate_runs(
     out: Path,
     settings: "EvaluateSettings",
     *,
-    truth: Path | None,
+    beside: dict[str, Path | None],
     force: bool,
 ) -> None:
-    """Run folders or predictions files -> metrics.json."""
+    """Run folders or predictions files, and what lies beside them -> metrics.json."""
     from neoresponse.audit import audited
     from neoresponse.contracts.metrics import Metrics
     from neoresponse.contracts.record import write_record
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.evaluation.evaluate import evaluate_files
+    from neoresponse.evaluation.reference import reference_beside
     from neoresponse.leaks import record_files
 
     files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
@@ -94,9 +102,16 @@ def _evaluate_runs(
             f"SOURCE: expected different names, got {sorted(str(p) for p in files)}. "
             "Name each folder or file differently."
         )
+    places = (out.absolute().parent, *(path.parent.parent.parent for path in files))
+    beside["reference"] = beside["reference"] or reference_beside(files[0], places)
     with new_folder(out, mark=Metrics.FILE_NAME, force=force) as part:
         record_files(out.absolute().parent, named)
-        write_record(part, audited(evaluate_files(named, settings, truth=truth)))
+        write_record(part, audited(evaluate_files(named, settings, **beside)))
+    if beside["reference"] is None:
+        click.echo(
+            "No reference models of these patients were found. Make them with `neoresponse "
+            "reference PREPARED SPLIT OUT` and evaluate again with --reference OUT."
+        )
     wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 
 
@@ -182,7 +197,8 @@ def explain(
     Without --patient: test patients of RUN's split, or of a new cohort the first ones.
     """
     from neoresponse.durable import new_folder
-    from neoresponse.explain.patients import explain_patients, find_patients
+    from neoresponse.evaluation.operating_point import operating_point_of_run
+    from neoresponse.explain.patients import MapStyle, explain_patients, find_patients
     from neoresponse.preprocess.store import open_store
     from neoresponse.settings.toml import run_settings
     from neoresponse.training.outputs import open_run
@@ -194,7 +210,8 @@ def explain(
     chosen = find_patients(run, store, patients, is_own=is_own, num_patients=settings.num_patients)
     with new_folder(out, mark="explain.json", force=force) as part:
         tracked = track(chosen, name="explain")
-        explain_patients(open_run(run), store, tracked, part, stage=settings.stage)
+        style = MapStyle(settings.stage, operating_point_of_run(run).threshold)
+        explain_patients(open_run(run), store, tracked, part, style=style)
     wrote(out, f"neoresponse report {out.parent.parent} {out.parent.parent / 'report'}")
 
 

@@ -20,16 +20,23 @@ from neoresponse.cli.options import ANY_PATH, FOLDER, json_option
 @click.argument("study_file", metavar="STUDY.toml", type=ANY_PATH)
 @click.argument("out", type=FOLDER)
 @click.option("--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting.")
+@click.option("--status", is_flag=True, help="Say what is done and what is due; do nothing.")
 @click.option("--force", is_flag=True, help="Begin again from nothing.")
-def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) -> None:
+def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, force: bool) -> None:
     """Do everything that STUDY.toml names, in the folder OUT.
 
-    Given again, it does only what is not done: after a stop, or after a changed file or setting.
+    Given again, it does only what is not done: after a stop, or after a changed file or setting. A
+    training that a changed setting no longer wants moves to OUT/kept and comes back with it.
     """
     from neoresponse.settings.toml import study_settings
     from neoresponse.study import run_study
 
     settings = study_settings(str(study_file), changes)
+    if status:
+        from neoresponse.study.status import as_text, study_status
+
+        click.echo(as_text(study_status(settings, out)))
+        return
     clear(out, "study.json", force=force)
     with watching() as watch:
         page = run_study(settings, out, track=track, say=click.echo, watch=watch)

@@ -37,7 +37,7 @@ class OutOfFoldComparison(Record):
 class CrossValidation(FileRecord):
     """The numbers of a cross-validation."""
 
-    SCHEMA: ClassVar[str] = "neoresponse.cross-validation/1"
+    SCHEMA: ClassVar[str] = "neoresponse.cross-validation/2"
     FILE_NAME: ClassVar[str] = "cross-validation.json"
 
     is_simulated: bool

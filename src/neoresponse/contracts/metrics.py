@@ -300,8 +300,12 @@ class BootstrapUsed(Record):
 class Metrics(FileRecord):
     """Every number of a study."""
 
-    SCHEMA: ClassVar[str] = "neoresponse.metrics/2"
+    SCHEMA: ClassVar[str] = "neoresponse.metrics/3"
     FILE_NAME: ClassVar[str] = "metrics.json"
+    EARLIER: ClassVar[dict[str, str]] = {
+        "neoresponse.metrics/2": "Evaluate again with `neoresponse study` or `neoresponse "
+        "evaluate`: nothing is trained."
+    }
 
     is_simulated: bool
     cohort_name: str

@@ -7,15 +7,16 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-from neoresponse.durable import read_json, write_json, write_text
+from neoresponse.contracts.record import FileRecord, has_record, read_record, write_record
+from neoresponse.durable import write_text
 from neoresponse.errors import RunError
 from neoresponse.types import Modality
 
 FILE_NAME, CARD_NAME = "predictions.csv", "predictions.json"
-CARD_SCHEMA = "neoresponse.predictions/1"
 COLUMNS = ("patient_id", "cohort", "split", "label", "probability", "available")
 SPLITS = ("train", "validation", "test")
 NEXT = "Write it again with `neoresponse predict`."
@@ -42,31 +43,27 @@ class Prediction:
     available: tuple[Modality, ...]
 
 
-@dataclass(frozen=True)
-class PredictionsCard:
-    """What stands beside a predictions file, in `predictions.json`.
+class PredictionsCard(FileRecord):
+    """What stands beside a predictions file, in `predictions.json`."""
 
-    Attributes:
-        cohort_name: whose predictions they are.
-        is_simulated: whether patients or training patients come from a phantom.
-        threshold: the cut that the model brings along, or None.
-        inputs: what the model sees of a patient; empty where unknown.
-    """
+    SCHEMA: ClassVar[str] = "neoresponse.predictions/1"
+    FILE_NAME: ClassVar[str] = "predictions.json"
 
     cohort_name: str = "unnamed cohort"
+    """Whose predictions they are."""
     is_simulated: bool = False
+    """Whether patients or training patients come from a phantom."""
     threshold: float | None = None
+    """Of a cohort without validation patients: chosen on those of the training; else None."""
+    threshold_note: str = ""
+    """What is special about that threshold, else empty."""
     inputs: tuple[Modality, ...] = ()
-
-
-def floor_file(name: str) -> str:
-    """File name, beside `predictions.csv`, of one of `FLOORS`."""
-    return f"{name}.csv"
+    """What the model sees of a patient; empty where unknown."""
 
 
 def write_card(folder: Path, card: PredictionsCard) -> None:
     """Write `predictions.json`."""
-    write_json(folder / CARD_NAME, {**asdict(card), "schema": CARD_SCHEMA})
+    write_record(folder, card)
 
 
 def read_card(folder: Path) -> PredictionsCard:
@@ -75,15 +72,9 @@ def read_card(folder: Path) -> PredictionsCard:
     Raises:
         RunError: it is no such file.
     """
-    if not (folder / CARD_NAME).exists():
+    if not has_record(folder, PredictionsCard):
         return PredictionsCard()
-    content = read_json(folder / CARD_NAME, schema=CARD_SCHEMA)
-    return PredictionsCard(
-        content["cohort_name"],
-        bool(content["is_simulated"]),
-        content["threshold"],
-        tuple(Modality(name) for name in content.get("inputs", ())),
-    )
+    return read_record(folder, PredictionsCard)
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:

@@ -30,6 +30,8 @@ class FileRecord(Record):
     """Name and version, such as `neoresponse.split/1`."""
     FILE_NAME: ClassVar[str]
     """How the file is called, in whatever folder it lies."""
+    EARLIER: ClassVar[dict[str, str]] = {}
+    """Schema of an earlier version that cannot be read -> what to do."""
 
 
 def write_record(folder: Path, record: FileRecord) -> Path:
@@ -52,6 +54,7 @@ def read_record(folder: Path, kind: type[F]) -> F:
             names the first key that does.
     """
     path = folder / kind.FILE_NAME
+    _refuse_earlier(path, kind)
     return record_of(read_json(path, schema=kind.SCHEMA), kind, where=str(path))
 
 
@@ -75,6 +78,19 @@ def record_of(content: Mapping[str, object], kind: type[F], *, where: str) -> F:
             f"{where}: expected {key} as {kind.SCHEMA!r} has it ({first['msg']}), got "
             f"{_shown(first['input'])}. Make the file again."
         ) from None
+
+
+def _refuse_earlier(path: Path, kind: type[FileRecord]) -> None:
+    """Say what to do with a file of an earlier version."""
+    for schema, advice in kind.EARLIER.items():
+        try:
+            read_json(path, schema=schema)
+        except RunError:
+            continue
+        raise RunError(
+            f"{path}: expected schema {kind.SCHEMA!r}, got {schema!r} of an earlier version. "
+            f"{advice}"
+        )
 
 
 def has_record(folder: Path, kind: type[FileRecord]) -> bool:

@@ -25,7 +25,7 @@ from neoresponse.stats.significance import Significance
 from neoresponse.types import Estimate, FloatArray, IntArray
 
 RIDGE = 1.0
-"""On standardised columns; mild, as of the clinical floor."""
+"""On standardised columns; mild, as of clinical-only."""
 NUM_DRAWS = 500
 THRESHOLDS = (0.2, 0.3, 0.5)
 """Probabilities from which a patient is treated as pCR, for net benefit."""

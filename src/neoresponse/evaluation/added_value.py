@@ -1,7 +1,7 @@
-"""What a run adds to a clinical floor, or to another run, on the same patients.
+"""What a run adds to a reference model, or to another run, on the same patients.
 
-In: groups of two runs. Out: differences with intervals. Where something must be fitted (floor and
-image together) it is fitted on validation patients; test patients only judge it.
+In: groups of two runs. Out: differences with intervals. Where something must be fitted (reference
+model and image together) it is fitted on validation patients; test patients only judge it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from neoresponse.contracts.metrics import (
     NetBenefitDifference,
 )
 from neoresponse.evaluation.numbers import bootstrap_plan, generator
-from neoresponse.settings import FLOORS, EvaluateSettings
+from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     Significance,
     adjust_p_values,
@@ -35,7 +35,7 @@ from neoresponse.stats import (
     paired_delong,
     score_step,
 )
-from neoresponse.types import Estimate, FloatArray, IntArray
+from neoresponse.types import REFERENCE_MODELS, Estimate, FloatArray, IntArray
 
 OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
 NOT_BOTH = "not fitted: validation does not hold both classes"
@@ -63,9 +63,10 @@ class Fitted:
     """What was fitted on validation patients; each gives numbers of other patients.
 
     Attributes:
-        both: probability from the log odds of floor and network.
-        alone: probability from the log odds of the floor alone.
-        rest: what the network's log odds say beyond a line in the floor's, in standard deviations.
+        both: probability from the log odds of reference model and network.
+        alone: probability from the log odds of the reference model alone.
+        rest: what the network's log odds say beyond a line in the reference model's, in standard
+            deviations.
     """
 
     both: Callable[[Pair], FloatArray]
@@ -89,7 +90,7 @@ def comparisons(
     """
     rows: list[Comparison] = []
     for run, other in _pairs(groups):
-        fitted = _fit_together(groups[run], groups[other]) if other in FLOORS else None
+        fitted = _fit_together(groups[run], groups[other]) if other in REFERENCE_MODELS else None
         for cohort in test_cohorts(list(groups[run])):
             if cohort in groups[other]:
                 pair = _paired(groups[run][cohort], groups[other][cohort])
@@ -104,13 +105,14 @@ def likelihood_ratios(groups: Runs) -> tuple[LikelihoodRatio, ...]:
     """Whether a run's log odds add to those of a floor among validation patients.
 
     Returns:
-        One row per run and floor. The likelihood ratio test compares logistic regression on the
-        floor's log odds with one on both, fitted on validation patients, whom the run's epoch and
-        threshold were chosen on: read it as an upper bound. Holm over rows that share `against`.
+        One row per run and reference model. The likelihood ratio test compares logistic regression
+        on the model's log odds with one on both, fitted on validation patients, whom the run's
+        epoch and threshold were chosen on: read it as an upper bound. Holm over rows that share
+        `against`.
     """
     rows: list[LikelihoodRatio] = []
     for run, other in _pairs(groups):
-        if other not in FLOORS:
+        if other not in REFERENCE_MODELS:
             continue
         pair = _validation(groups[run], groups[other])
         rows.append(
@@ -126,12 +128,12 @@ def likelihood_ratios(groups: Runs) -> tuple[LikelihoodRatio, ...]:
 
 
 def _pairs(groups: Runs) -> list[tuple[str, str]]:
-    """Every image model against each floor, and against the first image model."""
-    images = [name for name in groups if name not in FLOORS]
-    floors = [name for name in FLOORS if name in groups]
-    against_floors = [(run, floor) for floor in floors for run in images]
+    """Every image model against each reference model, and against the first image model."""
+    images = [name for name in groups if name not in REFERENCE_MODELS]
+    references = [name for name in REFERENCE_MODELS if name in groups]
+    against_reference = [(run, reference) for reference in references for run in images]
     among = [(run, images[0]) for run in images[1:]]
-    return against_floors + among
+    return against_reference + among
 
 
 def _paired(group: Group, other: Group) -> Pair | None:
@@ -151,16 +153,16 @@ def _validation(run: Mapping[str, Group], other: Mapping[str, Group]) -> Pair | 
     return pair if pair is not None and has_both_classes(pair.label) else None
 
 
-def _fit_together(run: Mapping[str, Group], floor: Mapping[str, Group]) -> Fitted | None:
-    """Floor with image, and floor alone, fitted on validation patients; None where none are."""
-    pair = _validation(run, floor)
+def _fit_together(run: Mapping[str, Group], reference: Mapping[str, Group]) -> Fitted | None:
+    """Reference model with image, and alone, fitted on validation patients; None without any."""
+    pair = _validation(run, reference)
     if pair is None:
         return None
     return Fitted(_fit(pair, has_image=True), _fit(pair, has_image=False), _fit_rest(pair))
 
 
 def _fit_rest(pair: Pair) -> Callable[[Pair], FloatArray]:
-    """The network's log odds less a line in the floor's, standardised."""
+    """The network's log odds less a line in the reference model's, standardised."""
 
     def line(other: Pair) -> FloatArray:
         return np.column_stack([np.ones(len(other.label)), _columns(other, has_image=False)])
@@ -188,7 +190,7 @@ def _fit(pair: Pair, *, has_image: bool) -> Callable[[Pair], FloatArray]:
 
 
 def _columns(pair: Pair, *, has_image: bool) -> FloatArray:
-    """Log odds of the floor, and of the image model beside them."""
+    """Log odds of the reference model, and of the image model beside them."""
     named = (pair.second, pair.first) if has_image else (pair.second,)
     return np.column_stack([logit(np.clip(p, FURTHEST, 1 - FURTHEST)) for p in named])
 

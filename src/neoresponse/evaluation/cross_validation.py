@@ -20,10 +20,9 @@ from neoresponse.contracts.cross_validation import (
 )
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import RunError
-from neoresponse.settings import FLOORS
 from neoresponse.stats import auc
 from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
-from neoresponse.types import FloatArray, IntArray
+from neoresponse.types import REFERENCE_MODELS, FloatArray, IntArray
 
 FOLDER = "cross-validation"
 """In a study folder."""
@@ -121,7 +120,7 @@ def cross_validation(
     """AUC of every run within folds, and how runs and floors differ.
 
     Args:
-        found: name -> its out-of-fold predictions, all over the same folds; floors among them.
+        found: name -> its out-of-fold predictions, over the same folds; reference models too.
         confidence: coverage of the intervals.
         is_simulated: whether the patients come from a phantom.
         cohort_name: shown in the report.
@@ -144,7 +143,7 @@ def cross_validation(
             _comparison(found, run, against, confidence)
             for run in found
             for against in found
-            if against in FLOORS and run not in FLOORS
+            if against in REFERENCE_MODELS and run not in REFERENCE_MODELS
         ),
     )
 

@@ -1,7 +1,7 @@
 """The numbers of a study, computed from predictions alone.
 
 In: predictions of every run. Out: the content of `metrics.json`. What is chosen or
-fitted (threshold, recalibration, floor with image) is so on validation patients alone.
+fitted (threshold, recalibration, reference model with image) is so on validation patients alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,10 @@ from neoresponse.contracts.metrics import (
     RunMetrics,
     SubgroupRow,
 )
-from neoresponse.contracts.predictions import Prediction, floor_file, read_card, read_predictions
-from neoresponse.data.cut import rule_in_words
+from neoresponse.contracts.predictions import Prediction, read_card, read_predictions
+from neoresponse.contracts.reference_models import reference_files
 from neoresponse.errors import RunError
 from neoresponse.evaluation.added_value import comparisons, likelihood_ratios
-from neoresponse.evaluation.chosen import (
-    choose_threshold,
-    fit_recalibrations,
-    recalibrated,
-)
 from neoresponse.evaluation.limit import limits, read_oracle
 from neoresponse.evaluation.numbers import (
     at_threshold,
@@ -34,9 +29,15 @@ from neoresponse.evaluation.numbers import (
     decision,
     discrimination,
 )
+from neoresponse.evaluation.operating_point import (
+    OperatingPoint,
+    operating_point,
+    rule_in_words,
+)
+from neoresponse.evaluation.recalibration import fit_recalibrations, recalibrated
 from neoresponse.evaluation.subgroups import subgroups
-from neoresponse.settings import CLINICAL_FLOOR, FLOORS, EvaluateSettings
-from neoresponse.types import Modality
+from neoresponse.settings import EvaluateSettings
+from neoresponse.types import CLINICAL_ONLY, Modality
 
 
 def evaluate(
@@ -45,17 +46,17 @@ def evaluate(
     *,
     is_simulated: bool,
     cohort_name: str,
-    thresholds: Mapping[str, float] | None = None,
+    brought: Mapping[str, OperatingPoint] | None = None,
 ) -> Metrics:
-    """Compute every metric of every run, and what each adds to the clinical floors.
+    """Compute every metric of every run, and what each adds to the reference models.
 
     Args:
         predictions: name of a run -> its predictions.
         settings: coverage of the intervals, bootstrap and rule of the threshold.
         is_simulated: whether the patients come from a phantom.
         cohort_name: shown in the report.
-        thresholds: name of a run -> the cut that its model brings along, for a cohort without
-            validation patients.
+        brought: name of a run -> the threshold that stands beside its predictions, for a cohort
+            without validation patients.
 
     Returns:
         The metrics, without limits and subgroups, which need more than
@@ -69,10 +70,10 @@ def evaluate(
     _refuse_two_labels(predictions)
     groups = {name: groups_of_patients(rows) for name, rows in predictions.items()}
     runs = {
-        name: _run_metrics(found, settings, brought=(thresholds or {}).get(name))
+        name: _run_metrics(found, settings, brought=(brought or {}).get(name))
         for name, found in groups.items()
     }
-    cuts = {name: run.threshold for name, run in runs.items()}
+    thresholds = {name: run.threshold for name, run in runs.items()}
     return Metrics(
         is_simulated=is_simulated,
         cohort_name=cohort_name,
@@ -83,19 +84,25 @@ def evaluate(
         decision_thresholds=settings.decision_thresholds,
         run_order=tuple(runs),
         runs=runs,
-        comparisons=comparisons(groups, settings, thresholds=cuts),
+        comparisons=comparisons(groups, settings, thresholds=thresholds),
         likelihood_ratios=likelihood_ratios(groups),
     )
 
 
 def evaluate_files(
-    sources: Mapping[str, Path], settings: EvaluateSettings, *, truth: Path | None = None
+    sources: Mapping[str, Path],
+    settings: EvaluateSettings,
+    *,
+    reference: Path | None = None,
+    truth: Path | None = None,
 ) -> Metrics:
-    """Evaluate predictions files, and the floors and characteristics that lie beside the first.
+    """Evaluate predictions files, with the reference models and characteristics of the patients.
 
     Args:
         sources: name of a run -> its predictions file.
         settings: coverage of the intervals, bootstrap and rule of the threshold.
+        reference: the folder `reference` of the same patients; without one there are no reference
+            models, and characteristics are read beside the first source.
         truth: folder `truth` of the phantom that the patients come from, where they do: every run
             whose inputs are known is then held against the best possible.
 
@@ -106,23 +113,26 @@ def evaluate_files(
         RunError: a file cannot be read, or two runs give one patient different labels.
     """
     cards = {name: read_card(path.parent) for name, path in sources.items()}
-    beside = next(iter(sources.values())).parent
-    floors = {name: beside / floor_file(name) for name in FLOORS}
-    files = dict(sources) | {name: path for name, path in floors.items() if path.is_file()}
+    files = {**sources, **reference_files(reference)}
     predictions = {name: read_predictions(path) for name, path in files.items()}
     metrics = evaluate(
         predictions,
         settings,
         is_simulated=any(card.is_simulated for card in cards.values()),
         cohort_name=", ".join(sorted({card.cohort_name for card in cards.values()})),
-        thresholds={n: card.threshold for n, card in cards.items() if card.threshold is not None},
+        brought={
+            name: OperatingPoint(card.threshold, card.threshold_note)
+            for name, card in cards.items()
+            if card.threshold is not None
+        },
     )
-    known = read_characteristics(beside / CHARACTERISTICS)
+    described = reference or next(iter(sources.values())).parent
+    known = read_characteristics(described / CHARACTERISTICS)
     metrics = metrics.model_copy(update={"subgroups": _subgroups(predictions, known, settings)})
     if truth is None:
         return metrics
     inputs = {name: frozenset(card.inputs) for name, card in cards.items()}
-    inputs[CLINICAL_FLOOR] = frozenset([Modality.CLINICAL])
+    inputs[CLINICAL_ONLY] = frozenset([Modality.CLINICAL])
     limited = {name: rows for name, rows in predictions.items() if inputs.get(name)}
     found = limits(limited, inputs, read_oracle(truth), confidence=settings.confidence)
     return metrics.model_copy(update={"limits": tuple(found)})
@@ -142,19 +152,19 @@ def _refuse_two_labels(predictions: Mapping[str, Sequence[Prediction]]) -> None:
 
 
 def _run_metrics(
-    groups: Mapping[str, Group], settings: EvaluateSettings, *, brought: float | None
+    groups: Mapping[str, Group], settings: EvaluateSettings, *, brought: OperatingPoint | None
 ) -> RunMetrics:
     """Threshold, recalibration and all groups of one run."""
     validation = groups.get(VALIDATION)
-    threshold, note = choose_threshold(validation, settings, brought=brought)
+    point = operating_point(validation, settings, brought=brought)
     maps = fit_recalibrations(validation)
     tested = set(test_cohorts(list(groups)))
     return RunMetrics(
-        threshold=threshold,
-        threshold_note=note,
+        threshold=point.threshold,
+        threshold_note=point.note,
         recalibration={name: one.as_record() for name, one in maps.items()},
         cohorts={
-            name: _group_metrics(group, settings, threshold=threshold).model_copy(
+            name: _group_metrics(group, settings, threshold=point.threshold).model_copy(
                 update={"recalibrated": recalibrated(group, maps, settings)}
                 if name in tested
                 else {}

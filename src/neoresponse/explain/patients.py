@@ -83,13 +83,26 @@ def find_patients(
     return [Chosen(p.patient_id, "new") for p in store.patients[:num_patients]]
 
 
+@dataclass(frozen=True)
+class MapStyle:
+    """How maps are drawn.
+
+    Attributes:
+        stage: stage whose map is weighed.
+        threshold: a patient at or above it gets a map toward pCR, others toward residual disease.
+    """
+
+    stage: int
+    threshold: float
+
+
 def explain_patients(
     model: TrainedModel,
     store: Store,
     chosen: Iterable[Chosen],
     folder: Path,
     *,
-    stage: int,
+    style: MapStyle,
 ) -> None:
     """Write a picture per image of each patient, and `explain.json`.
 
@@ -98,7 +111,7 @@ def explain_patients(
         store: the prepared store, made with the model's settings.
         chosen: whom to explain, one by one; may be tracked.
         folder: where to write; must exist.
-        stage: stage whose map is weighed.
+        style: whose map is weighed, and which way.
 
     Raises:
         RunError: store and model do not fit.
@@ -113,8 +126,8 @@ def explain_patients(
         row = store.row_of[patient.patient_id]
         batch = next(dataset.patient_batches([row], batch_size=1))
         probability = float(batch_probability(model.network, batch))
-        toward: Direction = "pcr" if probability >= model.card["threshold"] else "residual"
-        heat = grad_cam(model.network, batch, stage=stage, toward=toward)
+        toward: Direction = "pcr" if probability >= style.threshold else "residual"
+        heat = grad_cam(model.network, batch, stage=style.stage, toward=toward)
         stored = store.patients[row]
         images = [
             HeatMap(
@@ -139,7 +152,7 @@ def explain_patients(
                 images=tuple(images),
             )
         )
-    found = Explanation(stage=stage, is_simulated=is_simulated, patients=tuple(records))
+    found = Explanation(stage=style.stage, is_simulated=is_simulated, patients=tuple(records))
     write_record(folder, found)
 
 

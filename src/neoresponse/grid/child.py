@@ -6,20 +6,20 @@ to stop as by SIGTERM: a training saves its state. The last line of the output s
 
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from neoresponse.cohort.split import Assignment, read_split
+from neoresponse.contracts.run import find_inputs
 from neoresponse.durable import make_folder, new_folder, only_one
 from neoresponse.errors import NeoresponseError
+from neoresponse.grid.job import PredictingTask, TrainingTask, read_task
 from neoresponse.preprocess.store import Store, open_store
 from neoresponse.settings import RunSettings
 from neoresponse.training.outputs import predict_new, predict_run
-from neoresponse.training.run import RUN, is_same_run, train_run
+from neoresponse.training.run import RUN, run_inputs, train_run
 
 WAIT_S = 600
 """For a process that is about to end its last step, save and leave."""
@@ -27,7 +27,7 @@ WAIT_S = 600
 
 def main() -> int:
     """Do the job; the exit code is that of the command line."""
-    job = json.loads(sys.stdin.readline())
+    job = sys.stdin.readline()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         do_job(job)
@@ -38,53 +38,46 @@ def main() -> int:
     return 0
 
 
-def do_job(content: dict[str, Any]) -> None:
+def do_job(text: str) -> None:
     """Do what a job says.
 
     Args:
-        content: of the job.
+        text: of the job, one line of JSON.
 
     Raises:
         NeoresponseError: it cannot be done, or was asked to stop.
     """
-    rest = {key: value for key, value in content.items() if key != "do"}
-    do = _train if content["do"] == "train" else _predict
-    do(**rest)
+    task = read_task(text)
+    if isinstance(task, TrainingTask):
+        _train(task)
+    else:
+        _predict(task)
 
 
-def _train(
-    settings: Any,  # noqa: ANN401 (JSON)
-    is_trained: bool,
-    prepared: str,
-    split: str,
-    run: str,
-) -> None:
+def _train(task: TrainingTask) -> None:
     """Train a run, or go on with it, and predict its split."""
-    folder, store = Path(run), open_store(Path(prepared))
-    if not is_trained:
-        _fit(RunSettings.model_validate(settings), folder, store, read_split(Path(split)))
-    predict_run(folder, store)
+    store = open_store(task.prepared)
+    if not task.is_trained:
+        _fit(task.settings, task.run, store, read_split(task.split))
+    predict_run(task.run, store)
 
 
 def _fit(
     settings: RunSettings, folder: Path, store: Store, assignments: tuple[Assignment, ...]
 ) -> None:
-    """Train a run, or go on with it; what is left of another one in its folder goes."""
+    """Train a run, or go on with it."""
     make_folder(folder)
     with only_one(folder, wait_s=WAIT_S):
-        is_same = is_same_run(folder, settings, store, assignments)
-        if is_same:
+        if find_inputs(folder) == run_inputs(settings, store.folder, assignments):
             # Whole epochs that are on disk are not trained again; what is lost is written anew.
             (folder / RUN).unlink(missing_ok=True)
-    if not is_same:
-        shutil.rmtree(folder, ignore_errors=True)
     train_run(store, assignments, settings, folder)
 
 
-def _predict(prepared: str, run: str, out: str) -> None:
+def _predict(task: PredictingTask) -> None:
     """Predict a cohort that a run has not seen."""
-    with new_folder(Path(out), mark="predictions.csv", force=True) as part:
-        predict_new(Path(run), open_store(Path(prepared)), part)
+    with new_folder(task.out, mark="predictions.csv", force=True) as part:
+        predict_new(task.run, open_store(task.prepared), part)
 
 
 def _end_with_parent() -> None:

@@ -1,12 +1,46 @@
-"""One thing to do in a process of its own, as plain JSON, so that it can go to another machine."""
+"""One thing to do in a process of its own, as one line of JSON that can go to another machine."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
+from pydantic import Field, TypeAdapter
+
+from neoresponse.contracts.record import Record
 from neoresponse.settings import RunSettings
+
+
+class TrainingTask(Record):
+    """Train a run, or go on with it, and predict the patients of its split."""
+
+    do: Literal["train"] = "train"
+    is_trained: bool
+    """Whether it is trained, and only its predictions are due."""
+    settings: RunSettings
+    """Of the run."""
+    prepared: Path
+    """The store."""
+    split: Path
+    """A folder with `split.csv`."""
+    run: Path
+    """The run folder."""
+
+
+class PredictingTask(Record):
+    """Predict a cohort that a finished run has not seen."""
+
+    do: Literal["predict"] = "predict"
+    prepared: Path
+    """The cohort's store."""
+    run: Path
+    """The finished run folder."""
+    out: Path
+    """Where `predictions.csv` goes."""
+
+
+Task = TrainingTask | PredictingTask
+_TASK: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="do")])
 
 
 @dataclass(frozen=True)
@@ -15,20 +49,20 @@ class Job:
 
     Attributes:
         name: shown to people; differs from all others of a grid.
-        content: what `child.py` does: `do` and what that needs.
+        task: what `child.py` does.
         settings: of the run.
         run: the run folder.
     """
 
     name: str
-    content: dict[str, Any]
+    task: Task
     settings: RunSettings
     run: Path
 
     @property
     def text(self) -> str:
         """One line of JSON."""
-        return json.dumps(self.content, sort_keys=True)
+        return self.task.model_dump_json()
 
 
 def training_job(
@@ -42,13 +76,8 @@ def training_job(
         places: `prepared` the store, `split` a folder with `split.csv`, `run` the run folder.
         is_trained: whether it is trained, and only its predictions are due.
     """
-    content = {
-        "do": "train",
-        "is_trained": is_trained,
-        "settings": settings.model_dump(mode="json"),
-        **_absolute(places),
-    }
-    return Job(name, content, settings, places["run"])
+    task = TrainingTask(is_trained=is_trained, settings=settings, **_absolute(places))
+    return Job(name, task, settings, places["run"])
 
 
 def predicting_job(name: str, settings: RunSettings, places: Mapping[str, Path]) -> Job:
@@ -60,9 +89,14 @@ def predicting_job(name: str, settings: RunSettings, places: Mapping[str, Path])
         places: `prepared` the cohort's store, `run` the finished run folder, `out` where
             `predictions.csv` goes.
     """
-    return Job(name, {"do": "predict", **_absolute(places)}, settings, places["run"])
+    return Job(name, PredictingTask(**_absolute(places)), settings, places["run"])
 
 
-def _absolute(places: Mapping[str, Path]) -> dict[str, str]:
+def read_task(text: str) -> Task:
+    """What a line of JSON asks for."""
+    return _TASK.validate_json(text)
+
+
+def _absolute(places: Mapping[str, Path]) -> dict[str, Path]:
     """Paths that hold in any process."""
-    return {key: str(path.absolute()) for key, path in places.items()}
+    return {key: path.absolute() for key, path in places.items()}

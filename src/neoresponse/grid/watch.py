@@ -64,7 +64,7 @@ class Observer:
         self.states = {
             job.name: JobState(
                 job.name,
-                num_epochs=job.settings.train.epochs if job.content["do"] == "train" else 0,
+                num_epochs=job.settings.train.epochs if job.task.do == "train" else 0,
                 measure=job.settings.train.keep,
             )
             for job in jobs

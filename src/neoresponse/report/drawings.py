@@ -11,7 +11,7 @@ from neoresponse.report import curves, figures, tables
 from neoresponse.report.forest import forest_figure
 from neoresponse.report.pictures import inline_svg
 from neoresponse.report.sources import Study
-from neoresponse.settings import FLOORS
+from neoresponse.types import REFERENCE_MODELS
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _forests(study: Study, metrics: Metrics) -> list[Drawing]:
     found = []
     for run in study.named():
         rows = [row for row in metrics.subgroups if row.run == run]
-        if run in FLOORS or not rows:
+        if run in REFERENCE_MODELS or not rows:
             continue
         picture = forest_figure(
             rows,

@@ -16,8 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from neoresponse.contracts.metrics import Metrics
 from neoresponse.report.sources import Epoch
-from neoresponse.settings import FLOORS
-from neoresponse.types import RESEARCH_USE, SIMULATED, Estimate
+from neoresponse.types import REFERENCE_MODELS, RESEARCH_USE, SIMULATED, Estimate
 
 # Okabe and Ito, Color Universal Design, 2008.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -50,17 +49,17 @@ class Look:
     marker: str
 
 
-FLOOR_LOOKS = (
+REFERENCE_LOOKS = (
     Look("#595959", (0, (4, 2)), "D"),
     Look("#7F7F7F", (0, (1, 1)), "d"),
     Look("#7F7F7F", (0, (3, 1, 1, 1)), "P"),
 )
-"""How the floors are drawn, in the order of `FLOORS`."""
+"""How the reference models are drawn, in the order of `REFERENCE_MODELS`."""
 
 
 def looks(runs: Sequence[str]) -> dict[str, Look]:
-    """A look per run; floors are grey and dashed."""
-    images = [name for name in runs if name not in FLOORS]
+    """A look per run; reference models are grey and dashed."""
+    images = [name for name in runs if name not in REFERENCE_MODELS]
     found = {
         name: Look(
             PALETTE[place % len(PALETTE)],
@@ -69,7 +68,7 @@ def looks(runs: Sequence[str]) -> dict[str, Look]:
         )
         for place, name in enumerate(images)
     }
-    return found | dict(zip(FLOORS, FLOOR_LOOKS, strict=True))
+    return found | dict(zip(REFERENCE_MODELS, REFERENCE_LOOKS, strict=True))
 
 
 @mpl.rc_context(SETTINGS)

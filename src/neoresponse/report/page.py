@@ -20,8 +20,7 @@ from neoresponse.report.pictures import inline_picture
 from neoresponse.report.repeats import elsewhere
 from neoresponse.report.sources import Study, read_study
 from neoresponse.report.study_tables import cells, study_tables
-from neoresponse.settings import CLINICAL_FLOOR, FLOORS
-from neoresponse.types import RESEARCH_USE, SIMULATED, Modality
+from neoresponse.types import CLINICAL_ONLY, REFERENCE_MODELS, RESEARCH_USE, SIMULATED, Modality
 
 PAGE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -102,8 +101,8 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
         elsewhere=list(elsewhere(study)),
         heads=tables.HEADS,
-        floor=CLINICAL_FLOOR,
-        floors=FLOORS,
+        clinical_only=CLINICAL_ONLY,
+        reference_models=REFERENCE_MODELS,
         version=neoresponse.__version__,
         research_use=RESEARCH_USE,
         simulated=SIMULATED,
@@ -176,21 +175,21 @@ def _summary(study: Study) -> Summary | None:
         cohort=cohort,
         runs={run: group for run, group in present.items() if run in judged},
         others={run: group for run, group in present.items() if run not in judged},
-        below=_below_a_floor(present),
+        below=_below_a_reference_model(present),
         gains={
             one.run: one
             for one in study.metrics.comparisons
-            if one.cohort == cohort and one.against == CLINICAL_FLOOR
+            if one.cohort == cohort and one.against == CLINICAL_ONLY
         },
     )
 
 
-def _below_a_floor(groups: Mapping[str, GroupMetrics]) -> list[str]:
+def _below_a_reference_model(groups: Mapping[str, GroupMetrics]) -> list[str]:
     """Networks whose AUC is below that of some floor."""
     aucs = {run: group.auc.value for run, group in groups.items()}
     known = {run: value for run, value in aucs.items() if value is not None}
-    best = max((value for run, value in known.items() if run in FLOORS), default=0.0)
-    return [run for run, value in known.items() if run not in FLOORS and value < best]
+    best = max((value for run, value in known.items() if run in REFERENCE_MODELS), default=0.0)
+    return [run for run, value in known.items() if run not in REFERENCE_MODELS and value < best]
 
 
 def _gained(study: Study) -> list[tuple[Comparison, LikelihoodRatio]]:

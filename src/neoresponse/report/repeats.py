@@ -6,7 +6,7 @@ from neoresponse.contracts.groups import main_cohort
 from neoresponse.contracts.metrics import GroupMetrics
 from neoresponse.report.model_tables import spread
 from neoresponse.report.sources import Study
-from neoresponse.settings import FLOORS
+from neoresponse.types import REFERENCE_MODELS
 
 Row = Mapping[str, object]
 
@@ -29,7 +29,7 @@ def seed_rows(study: Study) -> Iterator[Row]:
 
 
 def cross_validation_rows(study: Study) -> Iterator[Row]:
-    """One row per run and floor."""
+    """One row per run and reference model."""
     found = study.cross_validation
     if found is None:
         return
@@ -46,11 +46,11 @@ def cross_validation_rows(study: Study) -> Iterator[Row]:
             "deviation_over_folds": numbers.deviation_over_folds,
             "times_chosen": found.times_chosen.get(run),
         }
-        for floor in FLOORS:
-            gain = gains.get((run, floor))
+        for reference in REFERENCE_MODELS:
+            gain = gains.get((run, reference))
             if gain is not None:
-                row |= spread(f"above_{floor}", gain.difference)
-                row |= {f"p_{floor}": gain.p_value}
+                row |= spread(f"above_{reference}", gain.difference)
+                row |= {f"p_{reference}": gain.p_value}
         yield row
 
 
@@ -72,7 +72,7 @@ def elsewhere_rows(study: Study) -> Iterator[Row]:
 def elsewhere(study: Study) -> Iterator[tuple[str, str, GroupMetrics]]:
     """Name of the cohort, run, and the run's numbers there; floors last."""
     for cohort, metrics in study.elsewhere.items():
-        runs = sorted(metrics.run_order, key=lambda name: name in FLOORS)
+        runs = sorted(metrics.run_order, key=lambda name: name in REFERENCE_MODELS)
         for run in runs:
             groups = metrics.runs[run].cohorts
             group = main_cohort(list(groups))

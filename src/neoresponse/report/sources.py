@@ -20,8 +20,9 @@ from neoresponse.contracts.run import RunSummary
 from neoresponse.contracts.split import SplitSummary
 from neoresponse.errors import RunError
 from neoresponse.evaluation import cross_validation as folds
-from neoresponse.settings import FLOORS, ModelSettings
+from neoresponse.settings import ModelSettings
 from neoresponse.settings.toml import run_settings
+from neoresponse.types import REFERENCE_MODELS
 
 CURVES = "metrics.csv"
 NAMELESS = "unnamed cohort"
@@ -76,20 +77,22 @@ class Study:
     lacking: tuple[str, ...] = ()
 
     def named(self) -> list[str]:
-        """Names of evaluated runs in the order of the study, the floors last."""
+        """Names of evaluated runs in the order of the study, the reference models last."""
         if self.metrics is None:
             return []
         # JSON objects are sorted by name; this list keeps the order of the study.
         names = [name for name in self.metrics.run_order if name in self.metrics.runs]
-        return sorted(names, key=lambda name: FLOORS.index(name) if name in FLOORS else -1)
+        return sorted(
+            names, key=lambda name: REFERENCE_MODELS.index(name) if name in REFERENCE_MODELS else -1
+        )
 
     def groups(self, run: str) -> Mapping[str, GroupMetrics]:
         """Group of patients -> a run's numbers there; none without an evaluation."""
         return self.metrics.runs[run].cohorts if self.metrics is not None else {}
 
     def judged(self) -> list[str]:
-        """The networks, and the clinical floor where it is there: what a figure shows."""
-        return [name for name in self.named() if name not in FLOORS[1:]]
+        """The networks, and clinical-only where it is there: what a figure shows."""
+        return [name for name in self.named() if name not in REFERENCE_MODELS[1:]]
 
     def in_order(self, runs: Iterable[str]) -> list[str]:
         """The same runs in the order of `named`, others last."""

@@ -55,11 +55,11 @@ COHORTS = {
 """Group in `metrics.json` -> how it is headed."""
 
 AGAINST = {
-    "clinical_floor": "clinical floor",
-    "subtype_floor": "subtype alone",
-    "size_change_floor": "size change alone",
+    "clinical_only": "clinical-only",
+    "subtype_only": "subtype-only",
+    "size_change_only": "size-change-only",
 }
-"""Floor -> how it is called in a table of comparisons."""
+"""Reference model -> how it is called in a table of comparisons."""
 
 RECALIBRATIONS = {
     "platt": "Platt's line",

@@ -5,7 +5,7 @@ from neoresponse.settings.explain import ExplainSettings
 from neoresponse.settings.model import ModelSettings
 from neoresponse.settings.phantom import PhantomSettings
 from neoresponse.settings.prepare import PrepareSettings
-from neoresponse.settings.run import CLINICAL_FLOOR, FLOORS, RunSettings
+from neoresponse.settings.run import RunSettings
 from neoresponse.settings.search import DimensionSettings, SearchSettings
 from neoresponse.settings.section import Section, Settings, merge
 from neoresponse.settings.split import SplitSettings
@@ -19,8 +19,6 @@ from neoresponse.settings.train import AugmentSettings, TrainSettings, VarySetti
 
 __all__ = [
     "CHOSEN",
-    "CLINICAL_FLOOR",
-    "FLOORS",
     "AugmentSettings",
     "ComputeSettings",
     "CrossValidationSettings",

@@ -34,10 +34,3 @@ class RunSettings(Settings):
     """The simulated hospital, where one is made."""
     search: SearchSettings = SearchSettings()
     """What the verb `search` varies; nothing else reads it."""
-
-
-CLINICAL_FLOOR = "clinical_floor"
-"""Name of the logistic regression on the four clinical variables that stands beside every run."""
-FLOORS = (CLINICAL_FLOOR, "subtype_floor", "size_change_floor")
-"""What stands beside every run without an image: the four variables, subtype alone, and how much
-smaller the lesion became."""

@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from neoresponse.settings.run import FLOORS, RunSettings
+from neoresponse.settings.run import RunSettings
 from neoresponse.settings.section import Section, Settings, merge
+from neoresponse.types import REFERENCE_MODELS
 
 OWN_COHORTS = ("primary", "train", "validation", "TC1", "TC2", "TC1+TC2", "new")
 """Names that a cohort from elsewhere may not have."""
@@ -20,7 +21,7 @@ OWN_COHORTS = ("primary", "train", "validation", "TC1", "TC2", "TC1+TC2", "new")
 
 CHOSEN = "chosen_inside"
 """Name of what stands for choosing a run inside each fold (nested cross-validation)."""
-TAKEN = (*FLOORS, CHOSEN)
+TAKEN = (*REFERENCE_MODELS, CHOSEN)
 """Names that a run may not have."""
 
 

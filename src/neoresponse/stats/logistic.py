@@ -1,4 +1,4 @@
-"""Logistic regression by Newton's method, for the clinical floor.
+"""Logistic regression by Newton's method, for clinical-only.
 
 In: a design matrix (a column of ones included, where an intercept is wanted) and labels.
 Out: coefficients.

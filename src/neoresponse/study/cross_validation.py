@@ -12,17 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from neoresponse.cohort.folds import divided_patients, draw_folds, fold_split
-from neoresponse.cohort.split import CSV_NAME, Assignment, write_split
+from neoresponse.cohort.split import Assignment, write_split
 from neoresponse.contracts.cross_validation import CrossValidation
 from neoresponse.contracts.predictions import (
     FILE_NAME,
     Prediction,
-    floor_file,
     read_card,
     read_predictions,
 )
 from neoresponse.contracts.record import write_record
-from neoresponse.durable import make_folder, sha256_of, write_text
+from neoresponse.durable import make_folder, write_text
 from neoresponse.evaluation.cross_validation import (
     FOLDER,
     OutOfFold,
@@ -31,10 +30,13 @@ from neoresponse.evaluation.cross_validation import (
     cross_validation,
     gather,
 )
-from neoresponse.settings import CHOSEN, FLOORS
+from neoresponse.evaluation.reference import reference_predictions
+from neoresponse.preprocess.store import open_store
+from neoresponse.settings import CHOSEN
 from neoresponse.stats import auc
 from neoresponse.study.place import Study, fresh_folder
 from neoresponse.study.trainings import Trained, Training, train_all
+from neoresponse.types import REFERENCE_MODELS
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,11 @@ def cross_validate(study: Study, parts: Sequence[Part], prepared: str) -> str | 
     """
     if not parts:
         return None
-    split_hashes = {part.name: _write_split(study, part) for part in parts}
+    if not study.ledger.only_plans:
+        for part in parts:
+            _write_split(study, part)
     trainings = {
-        (run, part.name): _training(study, run, part, split_hashes[part.name])
+        (run, part.name): _training(study, run, part)
         for part in parts
         for run in study.settings.runs
     }
@@ -81,20 +85,24 @@ def cross_validate(study: Study, parts: Sequence[Part], prepared: str) -> str | 
     finished = {key: done[one.name] for key, one in trainings.items() if one.name in done}
     if len(finished) < len(trainings):
         return None
-    return _evaluate(study, parts, finished)
+    return _evaluate(study, parts, finished, prepared)
 
 
-def draw_parts(study: Study) -> Iterator[Part]:
+def draw_parts(study: Study, assignments: tuple[Assignment, ...]) -> Iterator[Part]:
     """Every fold of every repeat, and the folds inside it where a run is chosen.
+
+    Args:
+        study: the study.
+        assignments: its split; empty where that is only planned, which gives no part.
 
     Raises:
         CohortError: there are too few patients of a class.
     """
     settings, seed = study.settings.cross_validation, study.settings.seed
-    if not settings.folds:
+    if not settings.folds or not assignments:
         return
     ratio = study.settings.split.ratio
-    patients = divided_patients(study.assignments)
+    patients = divided_patients(assignments)
     for repeat in range(1, settings.repeats + 1):
         fold_of = draw_folds(patients, num_folds=settings.folds, seed=(seed, repeat))
         for fold in range(settings.folds):
@@ -111,7 +119,7 @@ def draw_parts(study: Study) -> Iterator[Part]:
                 yield Part(place, inner + 1, drawn)
 
 
-def _training(study: Study, run: str, part: Part, split_hash: str) -> Training:
+def _training(study: Study, run: str, part: Part) -> Training:
     """One run in one part."""
     folder = study.folder / FOLDER
     split = folder / "splits" / part.name
@@ -120,20 +128,22 @@ def _training(study: Study, run: str, part: Part, split_hash: str) -> Training:
         study.settings.run(run),
         folder / "runs" / run / part.name,
         split,
-        split_hash,
+        part.assignments,
     )
 
 
-def _write_split(study: Study, part: Part) -> str:
-    """The split of a part, where a training finds it; its hash."""
+def _write_split(study: Study, part: Part) -> None:
+    """The split of a part, where a training finds it."""
     folder = study.folder / FOLDER / "splits" / part.name
     make_folder(folder)
     write_split(folder, part.assignments, study.settings.train.augment, seed=study.settings.seed)
-    return sha256_of(folder / CSV_NAME)
 
 
 def _evaluate(
-    study: Study, parts: Sequence[Part], finished: Mapping[tuple[str, str], Trained]
+    study: Study,
+    parts: Sequence[Part],
+    finished: Mapping[tuple[str, str], Trained],
+    prepared: str,
 ) -> str:
     """Numbers and tables of all runs; their hash."""
     folder = study.folder / FOLDER / "evaluation"
@@ -143,6 +153,7 @@ def _evaluate(
             _write(study, parts, finished, part)
 
     inputs = {
+        "prepared": prepared,
         "settings": study.settings.cross_validation.model_dump(mode="json"),
         "confidence": study.settings.evaluate.confidence,
         "predicted": {" ".join(key): one.predicted for key, one in finished.items()},
@@ -159,23 +170,18 @@ def _write(
     """Read all predictions, and write `cross-validation.json` and a table per run."""
     outer = [part for part in parts if part.inner is None]
 
-    def tested(run: str, name: str = FILE_NAME) -> dict[Place, list[Prediction]]:
-        return {part.place: _tested(finished[run, part.name].training.run / name) for part in outer}
-
     runs = list(study.settings.runs)
-    of_run = {run: tested(run) for run in runs}
+    of_run = {
+        run: {p.place: _tested(finished[run, p.name].training.run / FILE_NAME) for p in outer}
+        for run in runs
+    }
     found: dict[str, OutOfFold] = {run: gather(rows) for run, rows in of_run.items()}
     chosen: dict[str, int] = {}
     if study.settings.cross_validation.inner_folds:
         rows, chosen = choose_inside(of_run, _inside(runs, parts, finished))
         found[CHOSEN] = gather(rows)
     first = finished[runs[0], outer[0].name].training.run
-    for floor in FLOORS:
-        if all(
-            (finished[runs[0], part.name].training.run / floor_file(floor)).is_file()
-            for part in outer
-        ):
-            found[floor] = gather(tested(runs[0], floor_file(floor)))
+    found |= _reference_models(study, outer)
     card = read_card(first)
     numbers = cross_validation(
         found,
@@ -188,6 +194,22 @@ def _write(
     write_record(out, numbers.model_copy(update=chosen_inside))
     for name, one in found.items():
         write_text(out / f"{name}.csv", one.to_csv())
+
+
+def _reference_models(study: Study, outer: Sequence[Part]) -> dict[str, OutOfFold]:
+    """The reference models, fitted in each fold on its own training patients."""
+    store = open_store(study.prepared)
+    of_part = {part.place: reference_predictions(store, part.assignments) for part in outer}
+    return {
+        name: gather(
+            {
+                place: [row for row in fitted[name] if row.split == "test"]
+                for place, fitted in of_part.items()
+            }
+        )
+        for name in REFERENCE_MODELS
+        if all(name in fitted for fitted in of_part.values())
+    }
 
 
 def _inside(

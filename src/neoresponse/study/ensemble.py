@@ -1,45 +1,40 @@
 """Runs with several seeds: the mean of their probabilities stands for the run."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from neoresponse.cohort.split import read_split, write_split
-from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
+from neoresponse.cohort.split import Assignment, write_split
 from neoresponse.contracts.predictions import (
+    CARD_NAME,
     FILE_NAME,
-    Prediction,
     average_predictions,
-    floor_file,
     read_card,
     read_predictions,
     write_card,
     write_predictions,
 )
-from neoresponse.data.cut import HALF, choose_cut
-from neoresponse.durable import make_folder, write_bytes, write_text
-from neoresponse.settings import FLOORS, RunSettings
+from neoresponse.durable import make_folder, write_text
+from neoresponse.settings import RunSettings
 from neoresponse.settings.toml import to_toml
+from neoresponse.study.kept import has_learnt, put_aside
 from neoresponse.study.place import Study
-from neoresponse.study.trainings import PREDICTION_FILES, Trained, Training
+from neoresponse.study.trainings import Trained, Training
 
-ENSEMBLE_FILES = (*PREDICTION_FILES, "config.toml", "split.csv", "split.json")
+ENSEMBLE_FILES = (FILE_NAME, CARD_NAME, "split.csv", "split.json")
 
 
-def trainings_of(study: Study, name: str, split_hash: str) -> list[Training]:
+def trainings_of(study: Study, name: str, assignments: tuple[Assignment, ...]) -> list[Training]:
     """The trainings of one run: one for each seed, or a single one with the study's own seed."""
     settings, split = study.settings, study.folder / "split"
     if not settings.seeds:
         run = study.folder / "runs" / name
-        return [Training(name, settings.run(name), run, split, split_hash)]
+        return [Training(name, settings.run(name), run, split, assignments)]
     return [
         Training(
             f"{name} seed {seed}",
             settings.run(name, seed=seed),
             study.folder / "seeds" / f"{name}-seed-{seed}",
             split,
-            split_hash,
+            assignments,
         )
         for seed in settings.seeds
     ]
@@ -47,38 +42,30 @@ def trainings_of(study: Study, name: str, split_hash: str) -> list[Training]:
 
 def average_seeds(study: Study, name: str, members: list[Trained]) -> str:
     """Put the mean over seeds into the run folder; its hash."""
-    run = study.folder / "runs" / name
+    run, settings = study.folder / "runs" / name, study.settings.run(name)
 
     def make() -> None:
-        _write(run, study.settings.run(name), [one.training.run for one in members])
+        if has_learnt(run):  # before it had seeds, the run was a training of its own
+            put_aside(study.ledger, run, name)
+        _write(run, settings, [one.training.run for one in members], study.assignments)
 
     inputs = {
         "members": [one.predicted for one in members],
-        "settings": study.settings.run(name).model_dump(mode="json"),
+        "augment": settings.train.augment.model_dump(mode="json"),
+        "seed": settings.seed,
     }
-    return study.ledger.step(f"average {name}", inputs, run, make, files=ENSEMBLE_FILES)
+    averaged = study.ledger.step(f"average {name}", inputs, run, make, files=ENSEMBLE_FILES)
+    if not study.ledger.only_plans:
+        write_text(run / "config.toml", to_toml(settings))
+    return averaged
 
 
-def _write(run: Path, settings: RunSettings, members: list[Path]) -> None:
+def _write(
+    run: Path, settings: RunSettings, members: list[Path], assignments: tuple[Assignment, ...]
+) -> None:
     """The files of an ensemble: those of a run, but for its weights and epochs."""
     make_folder(run)
     averaged = average_predictions([read_predictions(one / FILE_NAME) for one in members])
-    first = members[0]
-    write_text(run / "config.toml", to_toml(settings))
-    write_split(run, read_split(first), settings.train.augment, seed=settings.seed)
-    card = read_card(first)
-    write_card(run, replace(card, threshold=_threshold(averaged, settings)))
-    # Without an image nothing depends on the seed: the first one's floors are those of all.
-    for name in (CHARACTERISTICS, *map(floor_file, FLOORS)):
-        if (first / name).is_file():
-            write_bytes(run / name, (first / name).read_bytes())
+    write_split(run, assignments, settings.train.augment, seed=settings.seed)
+    write_card(run, read_card(members[0]))
     write_predictions(run / FILE_NAME, averaged)
-
-
-def _threshold(averaged: list[Prediction], settings: RunSettings) -> float:
-    """The cut by the rule of the settings, on validation patients."""
-    rows = [row for row in averaged if row.split == "validation"]
-    label = np.array([row.label for row in rows])
-    probability = np.array([row.probability for row in rows])
-    found = choose_cut(label, probability, settings.evaluate) if rows else None
-    return HALF if found is None else found

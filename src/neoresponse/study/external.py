@@ -1,52 +1,52 @@
 """Cohorts from elsewhere: every network of the study is tested on them as it is.
 
-Each gets a folder of its own, laid out like a study's, with its own report. Threshold and floors
-are those of the study's own patients; nothing is fitted on the cohort.
+Each gets a folder of its own, laid out like a study's, with its own report. Threshold and reference
+models are those of the study's own patients; nothing is fitted on the cohort.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.validate import check_cohort, raise_on_stop, write_check
-from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
 from neoresponse.contracts.predictions import (
     CARD_NAME,
     FILE_NAME,
     average_predictions,
-    floor_file,
     read_card,
     read_predictions,
     write_card,
     write_predictions,
 )
 from neoresponse.contracts.record import write_record
+from neoresponse.contracts.reference_models import FOLDER as REFERENCE
+from neoresponse.contracts.reference_models import ReferenceCard
 from neoresponse.durable import keep_apart, make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
+from neoresponse.evaluation.operating_point import operating_point_of_run
+from neoresponse.evaluation.reference import write_reference_elsewhere
 from neoresponse.grid.job import Job, predicting_job
 from neoresponse.leaks import record_files
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
-from neoresponse.settings import FLOORS
-from neoresponse.study.ledger import Step, fingerprint
+from neoresponse.study.ledger import Step, fingerprint, is_pending
 from neoresponse.study.place import Study, fresh_folder, make_way
 from neoresponse.study.trainings import Trained, do_jobs
-from neoresponse.training.floor import floors_elsewhere
 
 FOLDER = "external"
-_PREDICTED = (FILE_NAME, CARD_NAME, CHARACTERISTICS)
+_PREDICTED = (FILE_NAME, CARD_NAME)
 
 
 def evaluate_elsewhere(
-    study: Study, members: Mapping[str, list[Trained]], prepared: str
+    study: Study, members: Mapping[str, list[Trained]], *, split: str, prepared: str
 ) -> dict[str, str]:
     """Test every run on every cohort from elsewhere.
 
     Args:
         study: the study; takes in the failures.
         members: run -> its finished trainings, one or one per seed.
+        split: hash of the study's own split.
         prepared: hash of the study's own store.
 
     Returns:
@@ -56,11 +56,13 @@ def evaluate_elsewhere(
     for name, cohort in study.settings.external.items():
         folder = study.folder / FOLDER / name
         keep_apart(study.folder, find_cohort(cohort))
-        make_folder(folder)
+        if not study.ledger.only_plans:
+            make_folder(folder)
         store = _prepare(study, name, cohort, folder)
+        reference = _reference(study, folder, {"own": [split, prepared], "store": store})
         predicted = _predict(study, members, store, folder)
         if predicted:
-            found[name] = _evaluate(study, predicted, folder, f"{store} {prepared}")
+            found[name] = _evaluate(study, predicted, folder, reference)
     return found
 
 
@@ -76,36 +78,57 @@ def _prepare(study: Study, name: str, cohort: Path, folder: Path) -> str:
         make_way(folder / "prepared", MANIFEST)
         prepare_store(checked, folder / "prepared", settings, force=True, track=study.track)
 
-    inputs = [fingerprint(find_cohort(cohort), folder), settings.model_dump(mode="json")]
+    plans = study.ledger.only_plans
+    files_hash = fingerprint(find_cohort(cohort), folder, only_plans=plans)
+    inputs = [files_hash, settings.model_dump(mode="json")]
     files = ("check/*", "prepared/*")
     return study.ledger.step(f"prepare {name}", inputs, folder, make, files=files)
+
+
+def _reference(study: Study, folder: Path, inputs: object) -> str:
+    """The study's own reference models on the cohort; their hash."""
+    out = folder / REFERENCE
+
+    def make() -> None:
+        own, other = open_store(study.prepared), open_store(folder / "prepared")
+        with fresh_folder(out, ReferenceCard.FILE_NAME) as part:
+            write_reference_elsewhere(part, own, other, assignments=study.assignments)
+
+    return study.ledger.step(f"reference {folder.name}", inputs, out, make)
 
 
 def _predict(
     study: Study, members: Mapping[str, list[Trained]], store: str, folder: Path
 ) -> dict[str, str]:
     """Predict with every training, and put the seeds of a run together; run -> hash."""
+    ledger = study.ledger
     steps: dict[str, Step] = {}
+    predicted: dict[str, str] = {}
     jobs: list[Job] = []
     for run, trained in members.items():
         for one in trained:
             name = _name(one, folder)
             out = _predicted(folder, run, one)
             steps[name] = Step(name, [one.trained, store], out, _PREDICTED)
-            if study.ledger.kept(steps[name]) is None:
+            kept = ledger.kept(steps[name])
+            if kept is None and ledger.only_plans:
+                kept = ledger.plan(steps[name])
+            if kept is not None:
+                predicted[name] = kept
+            else:
                 make_way(out, FILE_NAME)
                 places = {"prepared": folder / "prepared", "run": one.training.run, "out": out}
                 jobs.append(predicting_job(name, one.training.settings, places))
 
     def finished(job: Job) -> None:
-        study.ledger.done(steps[job.name])
+        predicted[job.name] = ledger.done(steps[job.name])
 
     trainings = [one.training for trained in members.values() for one in trained]
     do_jobs(study, jobs, trainings, finished=finished)
     return {
-        run: _put_together(study, run, trained, folder)
+        run: _put_together(study, run, trained, folder, predicted)
         for run, trained in members.items()
-        if not any(_name(one, folder) in study.failures for one in trained)
+        if all(_name(one, folder) in predicted for one in trained)
     }
 
 
@@ -119,33 +142,35 @@ def _predicted(folder: Path, run: str, one: Trained) -> Path:
     return folder / "predicted" / f"{run}-seed-{one.training.settings.seed}"
 
 
-def _put_together(study: Study, run: str, trained: list[Trained], folder: Path) -> str:
+def _put_together(
+    study: Study, run: str, trained: list[Trained], folder: Path, predicted: Mapping[str, str]
+) -> str:
     """The mean over seeds, or the only one, as a run of the cohort's folder; its hash."""
-    out = folder / "runs" / run
+    out, own = folder / "runs" / run, study.folder / "runs" / run
+    is_planned = any(is_pending(one.predicted) for one in trained)
+    point = None if is_planned else operating_point_of_run(own, study.settings.evaluate)
     sources = [_predicted(folder, run, one) for one in trained]
 
     def make() -> None:
         make_folder(out)
         averaged = average_predictions([read_predictions(one / FILE_NAME) for one in sources])
-        own = study.folder / "runs" / run
-        threshold = read_card(own).threshold
-        write_card(out, replace(read_card(sources[0]), threshold=threshold))
-        write_bytes(out / CHARACTERISTICS, (sources[0] / CHARACTERISTICS).read_bytes())
-        write_bytes(out / "config.toml", (own / "config.toml").read_bytes())
-        places = open_store(study.prepared), open_store(folder / "prepared")
-        for name, rows in floors_elsewhere(*places, study.assignments).items():
-            write_predictions(out / floor_file(name), rows)
+        assert point is not None
+        chosen = {"threshold": point.threshold, "threshold_note": point.note}
+        write_card(out, read_card(sources[0]).model_copy(update=chosen))
         write_predictions(out / FILE_NAME, averaged)
 
     inputs = {
-        "trained": [one.trained for one in trained],
-        "predicted": [one.predicted for one in trained],
+        "predicted": [predicted[_name(one, folder)] for one in trained],
+        "point": None if point is None else [point.threshold, point.note],
     }
-    files = (*_PREDICTED, "config.toml", *map(floor_file, FLOORS))
-    return study.ledger.step(f"average {run} {folder.name}", inputs, out, make, files=files)
+    name = f"average {run} {folder.name}"
+    made = study.ledger.step(name, inputs, out, make, files=_PREDICTED)
+    if not study.ledger.only_plans:
+        write_bytes(out / "config.toml", (own / "config.toml").read_bytes())
+    return made
 
 
-def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, stores: str) -> str:
+def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, reference: str) -> str:
     """Numbers and report of one cohort; their hash."""
     sources = {run: folder / "runs" / run / FILE_NAME for run in predicted}
     out = folder / "evaluation"
@@ -153,10 +178,13 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, stores: 
     def make() -> None:
         record_files(folder, sources)
         with fresh_folder(out, "metrics.json") as part:
-            write_record(part, audited(evaluate_files(sources, study.settings.evaluate)))
+            reference = folder / REFERENCE
+            metrics = evaluate_files(sources, study.settings.evaluate, reference=reference)
+            write_record(part, audited(metrics))
         make_way(folder / "report", PAGE)
         write_report(folder, folder / "report", force=True)
 
-    inputs = [dict(predicted), study.settings.evaluate.model_dump(mode="json"), stores]
+    settings = study.settings.evaluate.model_dump(mode="json")
+    inputs = [dict(predicted), settings, reference]
     files = ("evaluation/*", "report/**/*")
     return study.ledger.step(f"evaluate {folder.name}", inputs, folder, make, files=files)

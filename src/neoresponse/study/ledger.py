@@ -10,17 +10,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import neoresponse
-from neoresponse.durable import read_json, sha256_of, write_json
+from neoresponse.contracts.record import read_record, write_record
+from neoresponse.contracts.study import CohortFiles, DoneStep, Stamps, StudyRecord
+from neoresponse.durable import sha256_of
 from neoresponse.errors import CohortError, RunError
 from neoresponse.types import Say, silent
 
-SCHEMA, FILE_NAME = "neoresponse.study/1", "study.json"
-COHORT_SCHEMA, COHORT_NAME = "neoresponse.cohort-files/1", "cohort-files.json"
-Stamps = dict[str, list[Any]]
-"""File name -> size in bytes, time of change in ns, SHA-256."""
+_PENDING = "not known before this is done: "
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Step:
     """
 
     name: str
-    inputs: Any
+    inputs: object
     folder: Path
     files: tuple[str, ...] = ("**/*",)
 
@@ -49,24 +47,27 @@ class Step:
 class Ledger:
     """The steps of one study folder."""
 
-    def __init__(self, folder: Path, say: Say = silent) -> None:
+    def __init__(self, folder: Path, say: Say = silent, *, only_plans: bool = False) -> None:
         """Read which steps are done; without a readable ledger none is, and one is begun.
 
         Args:
             folder: the study folder; it exists and no other process works in it.
             say: gets one line per step.
+            only_plans: do no step and write nothing, but find out which are due.
         """
-        self.folder, self._say = folder, say
-        self._steps: dict[str, Any] = {}
+        self.folder, self.only_plans, self._say = folder, only_plans, say
+        self.is_due: dict[str, bool] = {}
+        """Name of each step that was looked at -> whether it is due."""
+        self._steps: dict[str, DoneStep] = {}
         try:
-            self._steps = read_json(folder / FILE_NAME, schema=SCHEMA)["steps"]
+            self._steps = dict(read_record(folder, StudyRecord).steps)
         except RunError:
             self._write()
 
     def step(
         self,
         name: str,
-        inputs: Any,  # noqa: ANN401 (any JSON value)
+        inputs: object,
         folder: Path,
         make: Callable[[], object],
         *,
@@ -88,47 +89,88 @@ class Ledger:
         kept = self.kept(step)
         if kept is not None:
             return kept
+        if self.only_plans:
+            return self.plan(step)
         make()
         return self.done(step)
 
-    def kept(self, step: "Step") -> str | None:
+    def kept(self, step: Step) -> str | None:
         """The hash of what a step made, or None where it is due."""
-        known = self._steps.get(step.name, {"key": "", "files": {}})
-        made = _stamps(step.folder, step.files, known=known["files"])
-        if known["key"] != step.key or not made or _content(made) != _content(known["files"]):
+        known = self._steps.get(step.name, DoneStep(key="", files={}))
+        made = _stamps(step.folder, step.files, known=known.files)
+        if known.key != step.key or not made or _content(made) != _content(known.files):
             return None
-        self._record(step, made, "kept")
-        return _content(made)
+        return self._record(step, made, "kept")
 
-    def done(self, step: "Step") -> str:
+    def adopted(self, step: Step, *, but: tuple[str, ...]) -> str | None:
+        """The hash of what a step made whose key an earlier version computed otherwise.
+
+        Args:
+            step: its folder says by itself that it is the wanted one.
+            but: files that the step made then and makes no more.
+
+        Returns:
+            None where a file is not as the step left it.
+        """
+        known = self._steps.get(step.name, DoneStep(key="", files={})).files
+        made = _stamps(step.folder, step.files, known=known)
+        left = {name: stamp for name, stamp in known.items() if name not in but}
+        if not made or _content(made) != _content(left):
+            return None
+        return self._record(step, made, "kept")
+
+    def done(self, step: Step) -> str:
         """Write down that a step was done just now; the hash of what it made."""
-        made = _stamps(step.folder, step.files, known={})
-        self._record(step, made, "wrote")
-        return _content(made)
+        return self._record(step, _stamps(step.folder, step.files, known={}), "wrote")
 
-    def _record(self, step: "Step", made: Stamps, word: str) -> None:
-        """Say it, and put it into the ledger."""
-        self._say(f"{step.name}: {word} {step.folder.relative_to(self.folder)}")
-        self._steps[step.name] = {"key": step.key, "files": made}
-        self._write()
+    def plan(self, step: Step) -> str:
+        """Note that a step is due; what stands for the hash of what it will make."""
+        self.is_due[step.name] = True
+        return f"{_PENDING}{step.name}"
+
+    def has_key(self, step: Step) -> bool:
+        """Whether a step was done with these very inputs, whatever became of its files."""
+        return step.name in self._steps and self._steps[step.name].key == step.key
+
+    def rename(self, old: str, new: str) -> None:
+        """Give what is known of a step another name."""
+        if old in self._steps:
+            self._steps[new] = self._steps.pop(old)
+            self._write()
+
+    def _record(self, step: Step, made: Stamps, word: str) -> str:
+        """Say it, and put it into the ledger; the hash of what was made."""
+        self.is_due[step.name] = False
+        if not self.only_plans:
+            self._say(f"{step.name}: {word} {step.folder.relative_to(self.folder)}")
+            self._steps[step.name] = DoneStep(key=step.key, files=made)
+            self._write()
+        return _content(made)
 
     def _write(self) -> None:
         """Put the ledger on disk."""
-        write_json(self.folder / FILE_NAME, {"schema": SCHEMA, "steps": self._steps})
+        if not self.only_plans:
+            write_record(self.folder, StudyRecord(steps=self._steps))
 
 
-def fingerprint(cohort: Path, study: Path) -> str:
+def is_pending(made: str) -> bool:
+    """Whether a hash is that of a step that is only planned."""
+    return made.startswith(_PENDING)
+
+
+def fingerprint(cohort: Path, study: Path, *, only_plans: bool = False) -> str:
     """One hash over every file of a cohort folder; the record of it names no file.
 
     Args:
         cohort: the cohort folder.
         study: the study folder, where sizes and times of change are kept for the next time.
+        only_plans: write nothing.
 
     Raises:
         CohortError: a file cannot be read.
     """
     try:
-        hidden = read_json(study / COHORT_NAME, schema=COHORT_SCHEMA)["files"]
+        hidden = read_record(study, CohortFiles).files
     except RunError:
         hidden = {}
     try:
@@ -141,7 +183,8 @@ def fingerprint(cohort: Path, study: Path) -> str:
             "Mend the permissions or move the file out."
         ) from error
     hidden = {_hidden(name): stamp for name, stamp in stamps.items()}
-    write_json(study / COHORT_NAME, {"schema": COHORT_SCHEMA, "files": hidden})
+    if not only_plans:
+        write_record(study, CohortFiles(files=hidden))
     return _content(hidden)
 
 
@@ -153,9 +196,9 @@ def _stamps(folder: Path, files: tuple[str, ...], *, known: Stamps) -> Stamps:
     stamps: Stamps = {}
     for path in sorted({p for pattern in files for p in folder.glob(pattern) if p.is_file()}):
         name, stat = path.relative_to(folder).as_posix(), path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns]
-        is_known = name in known and known[name][:2] == stamp
-        stamps[name] = known[name] if is_known else [*stamp, sha256_of(path)]
+        size, changed_ns = stat.st_size, stat.st_mtime_ns
+        is_known = name in known and known[name][:2] == (size, changed_ns)
+        stamps[name] = known[name] if is_known else (size, changed_ns, sha256_of(path))
     return stamps
 
 

@@ -9,12 +9,29 @@ from pathlib import Path
 
 from neoresponse.cohort.split import Assignment, read_split
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop
+from neoresponse.contracts.reference_models import FOLDER as REFERENCE
+from neoresponse.contracts.run import RunInputs
 from neoresponse.durable import new_folder
 from neoresponse.errors import RunError
 from neoresponse.grid.watch import Watch, unwatched
 from neoresponse.settings import StudySettings
 from neoresponse.study.ledger import Ledger
 from neoresponse.types import Track, untracked
+
+
+@dataclass(frozen=True)
+class PlannedTraining:
+    """A training of a study that is only looked at.
+
+    Attributes:
+        name: of the training.
+        state: in words.
+        inputs: that it should have; None where they are not known yet.
+    """
+
+    name: str
+    state: str
+    inputs: RunInputs | None
 
 
 @dataclass(frozen=True)
@@ -27,6 +44,7 @@ class Study:
         track: shows progress within a step.
         watch: shows trainings under way.
         failures: name of each job that failed -> why.
+        planned: its trainings, where nothing is done and only plans are made.
     """
 
     settings: StudySettings
@@ -34,6 +52,7 @@ class Study:
     track: Track = untracked
     watch: Watch = unwatched
     failures: dict[str, str] = field(default_factory=dict)
+    planned: list[PlannedTraining] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -51,6 +70,11 @@ class Study:
         checked = check_cohort(self.settings.cohort, track=self.track)
         raise_on_stop(checked)
         return checked
+
+    @property
+    def reference(self) -> Path:
+        """The reference models of the split."""
+        return self.folder / REFERENCE
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:

@@ -12,15 +12,18 @@ from neoresponse.cohort.split import read_split, split_patients, write_split
 from neoresponse.cohort.validate import write_check
 from neoresponse.contracts.predictions import FILE_NAME
 from neoresponse.contracts.record import write_record
+from neoresponse.contracts.reference_models import ReferenceCard
 from neoresponse.durable import sha256_of
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.limit import ORACLE
+from neoresponse.evaluation.operating_point import operating_point_of_run
+from neoresponse.evaluation.reference import write_reference
 from neoresponse.evaluation.spread import spread_over_seeds
-from neoresponse.explain.patients import choose_patients, explain_patients
+from neoresponse.explain.patients import MapStyle, choose_patients, explain_patients
 from neoresponse.leaks import record_files
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
-from neoresponse.study.ledger import fingerprint
+from neoresponse.study.ledger import fingerprint, is_pending
 from neoresponse.study.place import Study, fresh_folder, make_way
 from neoresponse.study.trainings import Trained
 from neoresponse.training.outputs import open_run
@@ -28,7 +31,8 @@ from neoresponse.training.outputs import open_run
 
 def read_cohort(study: Study) -> str:
     """The hash of every file of the cohort."""
-    return fingerprint(find_cohort(study.settings.cohort), study.folder)
+    cohort = find_cohort(study.settings.cohort)
+    return fingerprint(cohort, study.folder, only_plans=study.ledger.only_plans)
 
 
 def check(study: Study, cohort: str) -> str:
@@ -72,8 +76,23 @@ def prepare(study: Study, cohort: str) -> str:
     return study.ledger.step("prepare", inputs, folder, make)
 
 
+def reference(study: Study, split: str, prepared: str) -> str:
+    """Fit the reference models of the split; their hash."""
+    folder = study.reference
+
+    def make() -> None:
+        with fresh_folder(folder, ReferenceCard.FILE_NAME) as part:
+            write_reference(part, open_store(study.prepared), study.assignments)
+
+    return study.ledger.step("reference", {"split": split, "prepared": prepared}, folder, make)
+
+
 def evaluate(
-    study: Study, predicted: Mapping[str, str], members: Mapping[str, Sequence[Trained]]
+    study: Study,
+    predicted: Mapping[str, str],
+    members: Mapping[str, Sequence[Trained]],
+    *,
+    reference: str,
 ) -> str:
     """Evaluate all runs together; the hash of the metrics.
 
@@ -81,6 +100,7 @@ def evaluate(
         study: the study.
         predicted: run -> hash of its predictions.
         members: run with several seeds -> each of them.
+        reference: hash of the reference models.
     """
     folder = study.folder / "evaluation"
     sources = {name: study.folder / "runs" / name / FILE_NAME for name in predicted}
@@ -92,14 +112,16 @@ def evaluate(
 
     def make() -> None:
         record_files(study.folder, sources)
-        metrics = evaluate_files(sources, study.settings.evaluate, truth=truth)
+        beside = {"reference": study.reference, "truth": truth}
+        metrics = evaluate_files(sources, study.settings.evaluate, **beside)
         with fresh_folder(folder, "metrics.json") as part:
             seeds = {"seeds": spread_over_seeds(files)}
             write_record(part, audited(metrics.model_copy(update=seeds)))
 
     has_oracle = truth is not None and (truth / ORACLE).is_file()
     inputs = {
-        "runs": predicted,
+        "runs": dict(predicted),
+        "reference": reference,
         "members": {name: [one.predicted for one in found] for name, found in members.items()},
         "settings": study.settings.evaluate.model_dump(mode="json"),
         "oracle": sha256_of(truth / ORACLE) if truth and has_oracle else None,
@@ -111,15 +133,19 @@ def explain(study: Study, name: str, trained: Trained, prepared: str) -> str:
     """Heat maps of one run, of several seeds the first; their hash."""
     run, folder = trained.training.run, study.folder / "explain" / name
     settings = study.settings.explain
+    threshold: float | str = trained.predicted
+    if not is_pending(trained.predicted):
+        threshold = operating_point_of_run(run, study.settings.evaluate).threshold
 
     def make() -> None:
+        style = MapStyle(settings.stage, float(threshold))
         chosen = choose_patients(read_split(run), num_patients=settings.num_patients)
         tracked = study.track(chosen, name="explain")
         store = open_store(study.prepared)
         with fresh_folder(folder, "explain.json") as part:
-            explain_patients(open_run(run), store, tracked, part, stage=settings.stage)
+            explain_patients(open_run(run), store, tracked, part, style=style)
 
-    inputs = [trained.trained, prepared, settings.model_dump(mode="json")]
+    inputs = [trained.trained, prepared, settings.model_dump(mode="json"), threshold]
     return study.ledger.step(f"explain {name}", inputs, folder, make)
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from neoresponse.cohort.dictionary import find_cohort
+from neoresponse.cohort.split import Assignment
 from neoresponse.durable import keep_apart, only_one, write_text
 from neoresponse.errors import RunError
 from neoresponse.grid.watch import Watch, unwatched
@@ -15,7 +16,7 @@ from neoresponse.study import steps
 from neoresponse.study.cross_validation import cross_validate, draw_parts
 from neoresponse.study.ensemble import average_seeds, trainings_of
 from neoresponse.study.external import evaluate_elsewhere
-from neoresponse.study.ledger import Ledger
+from neoresponse.study.ledger import Ledger, is_pending
 from neoresponse.study.place import Study, make_study_folder, make_way
 from neoresponse.study.trainings import Trained, train_all
 from neoresponse.types import Say, Track, silent, untracked
@@ -50,7 +51,7 @@ def run_study(
     with only_one(folder):
         study = Study(settings, Ledger(folder, say), track, watch)
         write_text(folder / "study.toml", to_toml(settings))
-        page = _run_steps(study)
+        page = run_steps(study)
         if page is None or study.failures:
             raise _failed(study)
         return page
@@ -83,14 +84,17 @@ def run_demo(
     return run_study(settings, folder / "study", track=track, say=say, watch=watch)
 
 
-def _run_steps(study: Study) -> Path | None:
+def run_steps(study: Study) -> Path | None:
     """All steps in order; the report's page, or None where no run could be trained."""
     cohort = steps.read_cohort(study)
     checked = steps.check(study, cohort)
     split = steps.split(study, checked)
-    folds = list(draw_parts(study))  # before anything is trained: there may be too few patients
+    assignments = () if is_pending(split) else study.assignments
+    # Before anything is trained: there may be too few patients for the folds.
+    folds = list(draw_parts(study, assignments))
     prepared = steps.prepare(study, cohort)
-    members = _train(study, split, prepared)
+    reference = steps.reference(study, split, prepared)
+    members = _train(study, assignments, prepared)
     if not members:
         return None
     ensembles = members if study.settings.seeds else {}
@@ -98,23 +102,27 @@ def _run_steps(study: Study) -> Path | None:
         name: average_seeds(study, name, found) if name in ensembles else found[0].predicted
         for name, found in members.items()
     }
-    metrics = steps.evaluate(study, predicted, ensembles)
-    elsewhere = evaluate_elsewhere(study, members, prepared)
+    metrics = steps.evaluate(study, predicted, ensembles, reference=reference)
+    elsewhere = evaluate_elsewhere(study, members, split=split, prepared=prepared)
     validated = cross_validate(study, folds, prepared)
     maps = {name: steps.explain(study, name, found[0], prepared) for name, found in members.items()}
     trained = {name: [one.trained for one in found] for name, found in members.items()}
-    shown = {"check": checked, "split": split, "runs": trained, "metrics": metrics, "maps": maps}
-    more = {
-        "external": elsewhere,
-        "cross-validation": validated,
-        "names": list(study.settings.runs),
-    }
-    return steps.report(study, shown | more)
+    return steps.report(
+        study,
+        {
+            **{"check": checked, "split": split, "runs": trained, "metrics": metrics, "maps": maps},
+            "external": elsewhere,
+            "cross-validation": validated,
+            "names": list(study.settings.runs),
+        },
+    )
 
 
-def _train(study: Study, split: str, prepared: str) -> dict[str, list[Trained]]:
+def _train(
+    study: Study, assignments: tuple[Assignment, ...], prepared: str
+) -> dict[str, list[Trained]]:
     """Train every run with every seed; run -> its trainings, of those runs that are whole."""
-    wanted = {name: trainings_of(study, name, split) for name in study.settings.runs}
+    wanted = {name: trainings_of(study, name, assignments) for name in study.settings.runs}
     every = [one for found in wanted.values() for one in found]
     done = train_all(study, every, prepared)
     return {

@@ -14,9 +14,9 @@ from neoresponse.data.dataset import (
     open_dataset,
 )
 from neoresponse.data.forward import Precision
-from neoresponse.errors import RunError
 from neoresponse.models.build import image_inputs
 from neoresponse.preprocess.clinical import ClinicalEncoder, fit_encoder
+from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store
 from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import choose_precision
@@ -99,20 +99,3 @@ def fit_preprocessing(
     clinical = [store.patients[row].clinical for row in rows]
     encoder = fit_encoder(clinical, [label for _, label in train])
     return encoder, fit_standardisation(store, rows)
-
-
-def patients_of(
-    store: Store, assignments: Sequence[Assignment], split: str
-) -> list[tuple[int, int]]:
-    """Store row and label of the patients of one part of the split, in the split's order."""
-    pairs = []
-    for assignment in assignments:
-        if assignment.split != split:
-            continue
-        if assignment.patient_id not in store.row_of:
-            raise RunError(
-                f"{assignment.patient_id}: expected every patient of the split in the prepared "
-                "store, got none of this name. Prepare the cohort that was split."
-            )
-        pairs.append((store.row_of[assignment.patient_id], assignment.label))
-    return pairs

@@ -1,15 +1,11 @@
-"""Run folder + store -> `predictions.csv`, its card, the clinical floors and characteristics."""
+"""Run folder + store -> `predictions.csv` and its card."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from neoresponse.cohort.split import read_split
-from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.contracts.characteristics import write_characteristics
 from neoresponse.contracts.predictions import (
     FILE_NAME,
     PredictionsCard,
-    floor_file,
     write_card,
     write_predictions,
 )
@@ -17,7 +13,6 @@ from neoresponse.errors import RunError
 from neoresponse.models.trained import TrainedModel, load_model, use_threads
 from neoresponse.preprocess.store import Store
 from neoresponse.settings.toml import run_settings
-from neoresponse.training.floor import floors
 from neoresponse.training.predict import predict_patients
 from neoresponse.training.run import CONFIG, is_trained_on
 from neoresponse.training.team import current_team
@@ -34,7 +29,7 @@ def open_run(run: Path) -> TrainedModel:
 
 
 def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
-    """Write `predictions.csv` of a run's own split, and the clinical floors beside it.
+    """Write `predictions.csv` of a run's own split.
 
     Inside `open_team`, all processes call it, and the first one writes.
 
@@ -51,41 +46,24 @@ def predict_run(run: Path, store: Store, *, track: Track = untracked) -> None:
         assignments = read_split(run)
         model = open_run(run)
     predictions = predict_patients(model, store, assignments, track=track)
-    if not team.is_first:
-        return
-    write_card(run, _card(model, store))
-    _write_characteristics(run, store, [one.patient_id for one in assignments])
-    for name, rows in floors(store, assignments).items():
-        write_predictions(run / floor_file(name), rows)
-    write_predictions(run / FILE_NAME, predictions)
+    if team.is_first:
+        write_card(run, _card(model, store))
+        write_predictions(run / FILE_NAME, predictions)
 
 
 def predict_new(run: Path, store: Store, folder: Path, *, track: Track = untracked) -> None:
     """Write `predictions.csv` of every patient of a store that the model has not seen.
 
-    Inside `open_team`, all processes call it, and the first one writes.
+    Inside `open_team`, all processes call it, and the first one writes. The card has no threshold:
+    it is chosen from predictions, not from a model.
     """
     team = current_team()
     with team.together():
         model = open_run(run)
     predictions = predict_patients(model, store, None, track=track)
-    if not team.is_first:
-        return
-    write_card(folder, _card(model, store))
-    _write_characteristics(folder, store, [one.patient_id for one in predictions])
-    write_predictions(folder / FILE_NAME, predictions)
-
-
-def _write_characteristics(folder: Path, store: Store, patient_ids: Sequence[str]) -> None:
-    """What the patients are, for subgroups."""
-    patients = [store.patients[store.row_of[patient_id]] for patient_id in patient_ids]
-    write_characteristics(
-        folder / CHARACTERISTICS,
-        (
-            (one.patient_id, {**one.clinical, "machine": one.machine, "centre": one.centre})
-            for one in patients
-        ),
-    )
+    if team.is_first:
+        write_card(folder, _card(model, store))
+        write_predictions(folder / FILE_NAME, predictions)
 
 
 def _card(model: TrainedModel, store: Store) -> PredictionsCard:
@@ -94,6 +72,5 @@ def _card(model: TrainedModel, store: Store) -> PredictionsCard:
     return PredictionsCard(
         cohort_name=store.manifest.cohort_name,
         is_simulated=store.manifest.is_simulated or model.card["trained_on"]["is_simulated"],
-        threshold=model.card["threshold"],
         inputs=(*map(Modality, model.network.inputs), *clinical),
     )

@@ -12,8 +12,9 @@ import numpy as np
 
 from neoresponse.cohort.split import Assignment, read_split
 from neoresponse.models.checkpoint import load_bundle
+from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store
-from neoresponse.training.fit import fit_preprocessing, patients_of
+from neoresponse.training.fit import fit_preprocessing
 from neoresponse.training.run import MODEL, is_trained_on
 
 TOLERANCE = 1e-6

@@ -10,19 +10,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from pydantic import JsonValue
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
-from neoresponse.data.cut import HALF, choose_cut, cut_rule, rule_in_words
+from neoresponse.contracts.record import write_record
+from neoresponse.contracts.run import RunInputs, RunSummary, find_inputs, read_inputs
 from neoresponse.durable import (
     LOCK,
     make_folder,
     only_one,
-    read_json,
     sha256_of,
-    write_json,
     write_text,
 )
 from neoresponse.errors import ConfigError, RunError
@@ -33,18 +32,15 @@ from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
 from neoresponse.settings import RunSettings
 from neoresponse.settings.toml import to_toml
-from neoresponse.training.arrange import choose_algorithms, keep_memory, uncompiled
+from neoresponse.training.arrange import choose_algorithms, keep_memory
 from neoresponse.training.fit import Fitted, fit_inputs
 from neoresponse.training.loop import Place, train_network
 from neoresponse.training.memory import check_memory
-from neoresponse.training.predict import patient_probability
 from neoresponse.training.progress import Progress
 from neoresponse.training.team import Team, current_team
 from neoresponse.types import RESEARCH_USE, Track, untracked
 
-SCHEMA = "neoresponse.run/1"
-INPUTS_SCHEMA = "neoresponse.run-inputs/1"
-RUN, CONFIG, INPUTS = "run.json", "config.toml", "inputs.json"
+RUN, CONFIG, INPUTS = RunSummary.FILE_NAME, "config.toml", RunInputs.FILE_NAME
 MODEL = "model"
 _BESIDE = ("save_every_steps", "trackers")
 """Keys of `train` that change no byte of what is learnt."""
@@ -57,7 +53,7 @@ def train_run(
     folder: Path,
     *,
     track: Track = untracked,
-) -> dict[str, Any]:
+) -> RunSummary:
     """Train one network and write its run folder; an unfinished run goes on where it stopped.
 
     Inside `open_team`, all processes call it with the same arguments; the first one writes.
@@ -70,7 +66,7 @@ def train_run(
         track: shows progress.
 
     Returns:
-        The content of `run.json`.
+        What `run.json` says.
 
     Raises:
         RunError: a finished run is there, or an unfinished one with other settings.
@@ -103,31 +99,37 @@ def forget_run(folder: Path) -> None:
         )
 
 
-def recipe(settings: RunSettings) -> dict[str, Any]:
+def recipe(settings: RunSettings) -> dict[str, JsonValue]:
     """The settings that decide what a run becomes; all others may change beside it."""
     parts = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
     train = {key: value for key, value in parts["train"].items() if key not in _BESIDE}
-    return {**parts, "train": train, "threshold": cut_rule(settings.evaluate)}
+    return {**parts, "train": train}
 
 
-def is_same_run(
-    folder: Path, settings: RunSettings, store: Store, assignments: Sequence[Assignment]
-) -> bool:
-    """Whether a folder holds this very run, finished or not: same recipe, pixels and split."""
-    try:
-        started = read_json(folder / INPUTS, schema=INPUTS_SCHEMA)
-    except RunError:
-        return False
-    return started == _inputs(store, assignments, settings)
+def run_inputs(
+    settings: RunSettings, prepared: Path, assignments: Sequence[Assignment]
+) -> RunInputs:
+    """The inputs that determine a run: software, recipe, and hashes of what it reads.
+
+    Args:
+        settings: of the run.
+        prepared: folder of the prepared store.
+        assignments: the split.
+    """
+    weights = weights_file(settings.model)
+    return RunInputs(
+        software=f"neoresponse {neoresponse.__version__}",
+        recipe=recipe(settings),
+        prepared_sha256=sha256_of(prepared / MANIFEST),
+        split_sha256=hashlib.sha256(split_csv(assignments).encode()).hexdigest(),
+        weights_sha256=sha256_of(weights) if weights and weights.is_file() else None,
+    )
 
 
 def is_trained_on(folder: Path, store: Store) -> bool:
     """Whether a run was trained on the patients of this very store."""
-    try:
-        started = read_json(folder / INPUTS, schema=INPUTS_SCHEMA)
-    except RunError:
-        return False
-    return bool(started["prepared_sha256"] == sha256_of(store.folder / MANIFEST))
+    inputs = find_inputs(folder)
+    return inputs is not None and inputs.prepared_sha256 == sha256_of(store.folder / MANIFEST)
 
 
 def _train(
@@ -137,7 +139,7 @@ def _train(
     folder: Path,
     *,
     track: Track,
-) -> dict[str, Any]:
+) -> RunSummary:
     """Train in a folder that is ours alone."""
     team = current_team()
     with team.together():
@@ -155,31 +157,30 @@ def _train(
         identity = sha256_of(folder / INPUTS) if team.is_first else ""
     place = Place(folder, identity=identity, track=track if team.is_first else untracked)
     progress = train_network(network, fitted, settings, place)
-    cut = _threshold(network, fitted, settings)
     summary = _summary(network, progress, fitted, assignments, settings)
     with team.together():
         if team.is_first:
-            card = _card(network, fitted, cut, assignments, settings)
+            card = _card(network, fitted, assignments, settings)
             save_bundle(folder / MODEL, network.state_dict(), card)
-            write_json(folder / RUN, summary)
+            write_record(folder, summary)
     return summary
 
 
 def _checked_inputs(
     store: Store, assignments: Sequence[Assignment], settings: RunSettings
-) -> dict[str, Any]:
+) -> RunInputs:
     """`inputs.json`, of a store that was prepared as the settings say."""
     if store.settings != settings.prepare:
         raise ConfigError(
             f"{store.folder}: expected the settings under [prepare] that this run names, got "
             "others. Prepare the cohort with the same settings file."
         )
-    return _inputs(store, assignments, settings)
+    return run_inputs(settings, store.folder, assignments)
 
 
-def _refuse_other_inputs(inputs: dict[str, Any], settings: RunSettings, team: Team) -> None:
+def _refuse_other_inputs(inputs: RunInputs, settings: RunSettings, team: Team) -> None:
     """Stop where processes on different machines would learn from different things."""
-    mine = {**inputs, "save_every_steps": settings.train.save_every_steps}
+    mine = {**inputs.model_dump(mode="json"), "save_every_steps": settings.train.save_every_steps}
     first = team.of_first(mine)
     with team.together():
         named = ", ".join(key for key in mine if mine[key] != first[key])
@@ -190,22 +191,7 @@ def _refuse_other_inputs(inputs: dict[str, Any], settings: RunSettings, team: Te
             )
 
 
-def _inputs(
-    store: Store, assignments: Sequence[Assignment], settings: RunSettings
-) -> dict[str, Any]:
-    """All that a run becomes what it is from: software, recipe, and hashes of what it reads."""
-    weights = weights_file(settings.model)
-    return {
-        "schema": INPUTS_SCHEMA,
-        "software": f"neoresponse {neoresponse.__version__}",
-        "recipe": recipe(settings),
-        "prepared_sha256": sha256_of(store.folder / MANIFEST),
-        "split_sha256": hashlib.sha256(split_csv(assignments).encode()).hexdigest(),
-        "weights_sha256": sha256_of(weights) if weights and weights.is_file() else None,
-    }
-
-
-def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
+def _claim(folder: Path, settings: RunSettings, inputs: RunInputs) -> None:
     """Make sure that what is in the folder is this very run, unfinished, or begin it."""
     if (folder / RUN).exists():
         raise RunError(
@@ -213,7 +199,7 @@ def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
             "Name another folder or add --force to replace it."
         )
     is_begun = (folder / INPUTS).exists()
-    if is_begun and read_json(folder / INPUTS, schema=INPUTS_SCHEMA) != inputs:
+    if is_begun and read_inputs(folder) != inputs:
         raise RunError(
             f"{folder}: expected the settings, store and split that this unfinished run was "
             "started with, got others. Use those, or add --force to begin again."
@@ -221,7 +207,8 @@ def _claim(folder: Path, settings: RunSettings, inputs: dict[str, Any]) -> None:
     for part in (*folder.glob("*.part"), *folder.glob("*/*.part")):
         part.unlink(missing_ok=True)  # what a killed process was writing
     write_text(folder / CONFIG, to_toml(settings))
-    write_json(folder / INPUTS, inputs)
+    if not is_begun:  # what an earlier version wrote stays: its checkpoints name its hash
+        write_record(folder, inputs)
 
 
 def _refuse_other_files(folder: Path) -> None:
@@ -244,7 +231,6 @@ def _holds_more_than_parts(folder: Path) -> bool:
 def _card(
     network: SECrossT,
     fitted: Fitted,
-    cut: tuple[float, str],
     assignments: Sequence[Assignment],
     settings: RunSettings,
 ) -> dict[str, Any]:
@@ -263,8 +249,6 @@ def _card(
         },
         "output": f"probability of pCR{of_patches}",
         "precision": fitted.precision,
-        "threshold": cut[0],
-        "threshold_method": cut[1],
         "calibration": None,
         "trained_on": {
             "cohort_name": manifest.cohort_name,
@@ -275,43 +259,24 @@ def _card(
     }
 
 
-def _threshold(network: SECrossT, fitted: Fitted, settings: RunSettings) -> tuple[float, str]:
-    """The probability cut, and how it was chosen."""
-    if settings.evaluate.threshold == "half":
-        return HALF, "fixed"
-    patients = [fitted.dataset.store.patients[row] for row in fitted.validation_rows]
-    label = np.asarray([patient.label for patient in patients])
-    with uncompiled():
-        probability = patient_probability(
-            network, fitted.dataset, fitted.validation_rows, precision=fitted.precision
-        )
-    best = choose_cut(label, probability, settings.evaluate)
-    return (HALF, "fixed") if best is None else (best, rule_in_words(settings.evaluate))
-
-
 def _summary(
     network: SECrossT,
     progress: Progress,
     fitted: Fitted,
     assignments: Sequence[Assignment],
     settings: RunSettings,
-) -> dict[str, Any]:
-    """`run.json`: written last, so that its presence says that the run is whole."""
+) -> RunSummary:
+    """What `run.json` says."""
     samples = count_samples(assignments, settings.train.augment)
     manifest = fitted.dataset.store.manifest
-    return {
-        "schema": SCHEMA,
-        "software": f"neoresponse {neoresponse.__version__}",
-        "seed": settings.seed,
-        "num_parameters": sum(p.numel() for p in network.parameters()),
-        "kept_epoch": progress.kept_epoch,
-        "num_epochs": len(progress.history),
-        "precision": fitted.precision,
-        "samples": {
-            "balanced": samples.balanced,
-            "augmented": samples.augmented,
-            "with_ultrasound_versions": samples.with_ultrasound_versions,
-        },
-        "cohort_name": manifest.cohort_name,
-        "is_simulated": manifest.is_simulated,
-    }
+    return RunSummary(
+        software=f"neoresponse {neoresponse.__version__}",
+        seed=settings.seed,
+        num_parameters=sum(p.numel() for p in network.parameters()),
+        kept_epoch=progress.kept_epoch,
+        num_epochs=len(progress.history),
+        precision=fitted.precision,
+        samples=samples,
+        cohort_name=manifest.cohort_name,
+        is_simulated=manifest.is_simulated,
+    )

@@ -1,7 +1,7 @@
-"""What is chosen or fitted on the validation patients of a run: its threshold, its recalibration.
+"""The recalibration of a run, fitted on its validation patients.
 
-In: the validation group. Out: a cut, and maps of probabilities, to be carried unchanged to every
-other group. No test patient is seen here.
+In: the validation group. Out: maps of probabilities, to be carried unchanged to every other group.
+No test patient is seen here.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 
 from neoresponse.contracts.groups import Group
 from neoresponse.contracts.metrics import Recalibrated, RecalibrationMap
-from neoresponse.data.cut import BEYOND_ONE, HALF, choose_cut
 from neoresponse.evaluation.numbers import calibration
 from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
@@ -22,9 +21,6 @@ from neoresponse.stats import (
     has_both_classes,
 )
 
-NO_VALIDATION = "0.5, because validation does not hold both classes"
-BROUGHT = "as the model brought it, chosen on the validation patients of its training"
-CALLS_NOBODY = "above 1, because among validation patients it is cheapest to call nobody pCR"
 NOT_BOTH = "not fitted: validation does not hold both classes"
 NO_MAP = "not fitted: these validation patients have no finite best map"
 Map = Platt | Temperature | Isotonic
@@ -58,24 +54,6 @@ class Recalibration:
                 "share": self.fitted.share.tolist(),
             }
         return RecalibrationMap(fitted=values, note=self.note, num_patients=self.num_patients)
-
-
-def choose_threshold(
-    validation: Group | None, settings: EvaluateSettings, *, brought: float | None
-) -> tuple[float, str]:
-    """The probability cut of a run, and a note where it is special.
-
-    Args:
-        validation: its validation patients, or None.
-        settings: the rule: `threshold`, `sensitivity`, `cost_ratio`.
-        brought: the cut that the model brings along, for a cohort without validation patients.
-    """
-    found = HALF if settings.threshold == "half" else None
-    if validation is not None:
-        found = choose_cut(validation.label, validation.probability, settings)
-    if found is None:
-        return (HALF, NO_VALIDATION) if brought is None else (brought, BROUGHT)
-    return found, CALLS_NOBODY if found == BEYOND_ONE else ""
 
 
 def fit_recalibrations(validation: Group | None) -> dict[str, Recalibration]:

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from neoresponse.contracts.groups import Group
-from neoresponse.data.cut import BEYOND_ONE, cut_rule, rule_in_words
-from neoresponse.evaluation.chosen import choose_threshold, fit_recalibrations, recalibrated
+from neoresponse.contracts.predictions import Prediction, write_predictions
+from neoresponse.evaluation.operating_point import (
+    BEYOND_ONE,
+    OperatingPoint,
+    operating_point,
+    operating_point_of_run,
+    rule_in_words,
+)
+from neoresponse.evaluation.recalibration import fit_recalibrations, recalibrated
 from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     brier_score,
@@ -26,30 +33,30 @@ def group(seed=1, num=60, pull=0.2):
 
 
 def chosen(validation, **settings):
-    return choose_threshold(validation, EvaluateSettings(**settings), brought=None)
+    return operating_point(validation, EvaluateSettings(**settings))
 
 
 def test_a_fixed_sensitivity_is_reached_on_validation():
     patients = group()
-    cut, note = chosen(patients, threshold="sensitivity", sensitivity=0.95)
-    assert cut == sensitivity_threshold(patients.label, patients.probability, sensitivity=0.95)
-    assert np.mean(patients.probability[patients.label == 1] >= cut) >= 0.95
-    assert note == ""
+    point = chosen(patients, threshold="sensitivity", sensitivity=0.95)
+    expected = sensitivity_threshold(patients.label, patients.probability, sensitivity=0.95)
+    assert point == OperatingPoint(expected, "")
+    assert np.mean(patients.probability[patients.label == 1] >= expected) >= 0.95
 
 
-def test_the_cut_of_least_cost_follows_the_cost_ratio():
+def test_the_threshold_of_least_cost_follows_the_cost_ratio():
     patients = group()
-    cuts = [chosen(patients, threshold="cost", cost_ratio=ratio)[0] for ratio in (0.2, 1.0)]
+    cuts = [chosen(patients, threshold="cost", cost_ratio=ratio).threshold for ratio in (0.2, 1.0)]
     assert cuts == [
         cost_threshold(patients.label, patients.probability, cost_ratio=ratio) for ratio in (0.2, 1)
     ]
     assert cuts[0] < cuts[1]
 
 
-def test_where_calling_nobody_is_cheapest_the_cut_is_above_every_probability():
-    cut, note = chosen(group(pull=-0.2), threshold="cost", cost_ratio=900)
-    assert cut == BEYOND_ONE > 1
-    assert "call nobody" in note
+def test_where_calling_nobody_is_cheapest_the_threshold_is_above_every_probability():
+    point = chosen(group(pull=-0.2), threshold="cost", cost_ratio=900)
+    assert point.threshold == BEYOND_ONE > 1
+    assert "call nobody" in point.note
 
 
 @pytest.mark.parametrize("rule", ["youden", "half", "sensitivity", "cost"])
@@ -58,15 +65,32 @@ def test_every_rule_is_said_in_words(rule):
     assert ("0.5" in words) is (rule == "half")
 
 
-def test_the_number_of_a_rule_belongs_to_what_a_run_depends_on():
-    rules = [
-        cut_rule(EvaluateSettings(threshold="cost", cost_ratio=1)),
-        cut_rule(EvaluateSettings(threshold="cost", cost_ratio=2)),
-        cut_rule(EvaluateSettings(threshold="sensitivity", cost_ratio=1)),
-        cut_rule(EvaluateSettings(threshold="sensitivity", cost_ratio=2)),
-    ]
-    assert rules[0] != rules[1]
-    assert rules[2] == rules[3]
+def written(folder, seen):
+    """A run folder with predictions of some validation patients."""
+    place = ("primary", "validation")
+    rows = zip(seen.patient_id, seen.label, seen.probability, strict=True)
+    write_predictions(
+        folder / "predictions.csv",
+        [
+            *(Prediction(name, *place, int(y), float(p), ()) for name, y, p in rows),
+            Prediction("T", "TC1", "test", 1, 0.01, ()),
+        ],
+    )
+    return folder
+
+
+def test_the_threshold_of_a_run_comes_from_its_validation_patients_by_its_own_rule(tmp_path):
+    patients = group()
+    run = written(tmp_path, patients)
+    (run / "config.toml").write_text('[evaluate]\nthreshold = "cost"\ncost_ratio = 0.2\n')
+    assert operating_point_of_run(run) == chosen(patients, threshold="cost", cost_ratio=0.2)
+    half = EvaluateSettings(threshold="half")
+    assert operating_point_of_run(run, half) == OperatingPoint(0.5)
+
+
+def test_a_bundle_without_predictions_gets_half_and_says_so(tmp_path):
+    assert operating_point_of_run(tmp_path).threshold == 0.5
+    assert "no predictions of validation patients" in operating_point_of_run(tmp_path).note
 
 
 def test_maps_are_those_of_the_validation_patients():
