@@ -60,9 +60,9 @@ def done(tmp_path_factory, settings):
     """A finished study, and how often a file was put in its place on the way."""
     folder = tmp_path_factory.mktemp("study") / "study"
     counted = []
-    original = durable._sync_folder
+    original = durable.sync_folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "_sync_folder", lambda f: counted.append(f) or original(f))
+        patch.setattr(durable, "sync_folder", lambda f: counted.append(f) or original(f))
         run_study(settings, folder)
     return folder, len(counted)
 

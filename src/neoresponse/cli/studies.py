@@ -7,30 +7,29 @@ from pathlib import Path
 
 import click
 
-from neoresponse.cli.console import (
-    clear,
-    show_split,
-    track,
-    watching,
-)
-from neoresponse.cli.options import ANY_PATH, FOLDER, json_option
+from neoresponse.cli.console import show_split, track, watching
+from neoresponse.cli.options import ANY_PATH, FOLDER, begin_option, json_option, settings_file
 
 
 @click.command()
 @click.argument("study_file", metavar="STUDY.toml", type=ANY_PATH)
 @click.argument("out", type=FOLDER)
 @click.option("--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting.")
-@click.option("--force", is_flag=True, help="Begin again from nothing.")
+@begin_option
 def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) -> None:
     """Do everything that STUDY.toml names, in the folder OUT.
 
     Given again, it does only what is not done: after a stop, or after a changed file or setting.
     """
+    from neoresponse.folders import keep_apart
     from neoresponse.settings.toml import study_settings
-    from neoresponse.study import run_study
+    from neoresponse.study import keep_older_study, run_study
 
     settings = study_settings(str(study_file), changes)
-    clear(out, "study.json", force=force)
+    if (file := settings_file(str(study_file))) is not None:
+        keep_apart(out, file)
+    if force:
+        keep_older_study(settings, out, track=track)
     with watching() as watch:
         page = run_study(settings, out, track=track, say=click.echo, watch=watch)
     show_split(out / "split")
@@ -39,15 +38,20 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) ->
 
 @click.command()
 @click.argument("out", type=FOLDER)
-@click.option("--force", is_flag=True, help="Begin again from nothing.")
+@begin_option
 def demo(out: Path, force: bool) -> None:
     """Simulate a small hospital and run a whole study on it: OUT/study/report/report.html.
 
     Given again, it does only what is not done.
     """
+    from neoresponse.durable import only_one
+    from neoresponse.folders import set_aside
     from neoresponse.study import run_demo
+    from neoresponse.study.ledger import FILE_NAME
 
-    clear(out, "study.json", force=force)
+    if force:
+        with only_one(out):
+            set_aside(out, mark=FILE_NAME)
     with watching() as watch:
         page = run_demo(out, track=track, say=click.echo, watch=watch)
     show_split(out / "study" / "split")

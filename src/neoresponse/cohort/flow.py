@@ -7,7 +7,7 @@ from typing import Any
 from neoresponse.cohort.dictionary import CLINICAL, CohortFile
 from neoresponse.types import Finding, Modality, Patient, Severity
 
-SCHEMA = "neoresponse.flow/1"
+SCHEMA, FILE_NAME = "neoresponse.flow/1", "flow.json"
 REASONS = {
     "patient_id": "patient_id used twice or not usable",
     "pcr": "pCR result missing or not understood",

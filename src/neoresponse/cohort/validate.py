@@ -22,6 +22,7 @@ from neoresponse.cohort.dictionary import (
     load_cohort_file,
 )
 from neoresponse.cohort.files import RowFiles, check_files
+from neoresponse.cohort.flow import FILE_NAME as FLOW
 from neoresponse.cohort.flow import count_flow
 from neoresponse.cohort.row import Row
 from neoresponse.cohort.tables import read_table
@@ -126,7 +127,7 @@ def write_check(out_folder: Path, checked: CheckedCohort) -> None:
     header = ("patient_id", "where", "severity", "message")
     write_text(out_folder / "findings.csv", _csv([header, *findings]))
     flow = count_flow(checked.file, checked.patients, checked.findings, num_rows=checked.num_rows)
-    write_json(out_folder / "flow.json", flow)
+    write_json(out_folder / FLOW, flow)
     columns = ("patient_id", "label", "is_multifocal", "machine", "centre", *CLINICAL, "available")
     rows = [_patient_cells(patient) for patient in checked.patients]
     write_text(out_folder / "patients.csv", _csv([columns, *rows]))

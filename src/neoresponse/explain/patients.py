@@ -28,7 +28,7 @@ from neoresponse.types import (
     Pixels,
 )
 
-SCHEMA = "neoresponse.explain/1"
+SCHEMA, FILE_NAME = "neoresponse.explain/1", "explain.json"
 SHOWN_PX = 288
 """Smallest side at which an image is shown; a smaller one is enlarged by a whole factor."""
 STRIP_PX, FONT_PX, GAP_PX = 26, 18, 6
@@ -137,7 +137,7 @@ def explain_patients(
             }
         )
     content = {"stage": stage, "is_simulated": is_simulated}
-    write_json(folder / "explain.json", {**content, "schema": SCHEMA, "patients": records})
+    write_json(folder / FILE_NAME, {**content, "schema": SCHEMA, "patients": records})
 
 
 def _pair(pixels: Pixels, heat: Tensor) -> Pixels:

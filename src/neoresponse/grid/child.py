@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from neoresponse.cohort.split import Assignment, read_split
-from neoresponse.durable import make_folder, new_folder, only_one
+from neoresponse.contracts.predictions import CARD_NAME
+from neoresponse.durable import make_folder, only_one
 from neoresponse.errors import NeoresponseError
+from neoresponse.folders import new_folder
 from neoresponse.preprocess.store import Store, open_store
 from neoresponse.settings import RunSettings
 from neoresponse.training.outputs import predict_new, predict_run
@@ -83,7 +85,7 @@ def _fit(
 
 def _predict(prepared: str, run: str, out: str) -> None:
     """Predict a cohort that a run has not seen."""
-    with new_folder(Path(out), mark="predictions.csv", force=True) as part:
+    with new_folder(Path(out), mark=CARD_NAME, force=True, keep_old=False) as part:
         predict_new(Path(run), open_store(Path(prepared)), part)
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from neoresponse.cohort.validate import CheckedCohort
-from neoresponse.durable import new_folder, read_json, sha256_of, write_json
+from neoresponse.durable import read_json, sha256_of, write_json
 from neoresponse.errors import CohortError, RunError
+from neoresponse.folders import new_folder
 from neoresponse.imaging.roi import read_roi
 from neoresponse.imaging.slide import open_slide
 from neoresponse.imaging.ultrasound import read_ultrasound
@@ -122,12 +123,13 @@ def open_store(folder: Path) -> Store:
     return store
 
 
-def prepare_store(
+def prepare_store(  # noqa: PLR0913 (what, where, how; the rest is for an older store)
     checked: CheckedCohort,
     out: Path,
     settings: PrepareSettings,
     *,
     force: bool = False,
+    keep_old: bool = True,
     track: Track = untracked,
 ) -> Store:
     """Make a prepared store; rows of an older store at `out` are reused where nothing changed.
@@ -137,14 +139,15 @@ def prepare_store(
         out: the folder to make.
         settings: sizes and windows.
         force: replace an older store.
+        keep_old: keep the replaced one beside it.
         track: shows progress.
 
     Raises:
         RunError: `out` exists and `force` is off.
         CohortError: a file changed since it was checked.
     """
-    older = _older_store(out) if force else None
-    with new_folder(out, mark=MANIFEST, force=force) as part:
+    with new_folder(out, mark=MANIFEST, force=force, keep_old=keep_old) as part:
+        older = _older_store(out) if force else None
         shapes = _shapes(len(checked.patients), settings)
         arrays = {
             modality: np.lib.format.open_memmap(

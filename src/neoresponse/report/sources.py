@@ -18,6 +18,7 @@ from neoresponse.contracts.metrics import read_metrics
 from neoresponse.durable import read_json
 from neoresponse.errors import RunError
 from neoresponse.evaluation import cross_validation as folds
+from neoresponse.folders import is_set_aside
 from neoresponse.settings import FLOORS, ModelSettings
 from neoresponse.settings.toml import run_settings
 
@@ -207,5 +208,6 @@ def _read(path: Path, schema: str) -> Content | None:
 
 def _find(folder: Path, name: str, *, named: set[str] | None) -> dict[str, Path]:
     """The same file in the folder of each run, of those runs alone that are named."""
-    paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{name}"))}
+    found = (path for path in sorted(folder.glob(f"*/{name}")) if not is_set_aside(path.parent))
+    paths = {path.parent.name: path for path in found}
     return {run: path for run, path in paths.items() if named is None or run in named}

@@ -5,6 +5,6 @@
 other parts and on other cohorts.
 """
 
-from neoresponse.study.whole import run_demo, run_study
+from neoresponse.study.whole import keep_older_study, run_demo, run_study
 
-__all__ = ["run_demo", "run_study"]
+__all__ = ["keep_older_study", "run_demo", "run_study"]

@@ -23,15 +23,15 @@ from neoresponse.contracts.predictions import (
     write_card,
     write_predictions,
 )
-from neoresponse.durable import keep_apart, make_folder, write_bytes
+from neoresponse.durable import make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.grid.job import Job, predicting_job
 from neoresponse.leaks import record_files
-from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
-from neoresponse.report.page import PAGE, write_report
+from neoresponse.preprocess.store import open_store, prepare_store
+from neoresponse.report.page import write_report
 from neoresponse.settings import FLOORS
 from neoresponse.study.ledger import Step, fingerprint
-from neoresponse.study.place import Study, fresh_folder, make_way
+from neoresponse.study.place import Study, fresh_folder
 from neoresponse.study.trainings import Trained, do_jobs
 from neoresponse.training.floor import floors_elsewhere
 
@@ -55,7 +55,6 @@ def evaluate_elsewhere(
     found = {}
     for name, cohort in study.settings.external.items():
         folder = study.folder / FOLDER / name
-        keep_apart(study.folder, find_cohort(cohort))
         make_folder(folder)
         store = _prepare(study, name, cohort, folder)
         predicted = _predict(study, members, store, folder)
@@ -73,8 +72,14 @@ def _prepare(study: Study, name: str, cohort: Path, folder: Path) -> str:
         raise_on_stop(checked)
         with fresh_folder(folder / "check", "flow.json") as part:
             write_check(part, checked)
-        make_way(folder / "prepared", MANIFEST)
-        prepare_store(checked, folder / "prepared", settings, force=True, track=study.track)
+        prepare_store(
+            checked,
+            folder / "prepared",
+            settings,
+            force=True,
+            keep_old=False,
+            track=study.track,
+        )
 
     inputs = [fingerprint(find_cohort(cohort), folder), settings.model_dump(mode="json")]
     files = ("check/*", "prepared/*")
@@ -93,7 +98,6 @@ def _predict(
             out = _predicted(folder, run, one)
             steps[name] = Step(name, [one.trained, store], out, _PREDICTED)
             if study.ledger.kept(steps[name]) is None:
-                make_way(out, FILE_NAME)
                 places = {"prepared": folder / "prepared", "run": one.training.run, "out": out}
                 jobs.append(predicting_job(name, one.training.settings, places))
 
@@ -154,8 +158,7 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, stores: 
         record_files(folder, sources)
         with fresh_folder(out, "metrics.json") as part:
             write_metrics(part, audited(evaluate_files(sources, study.settings.evaluate)))
-        make_way(folder / "report", PAGE)
-        write_report(folder, folder / "report", force=True)
+        write_report(folder, folder / "report", force=True, keep_old=False)
 
     inputs = [dict(predicted), study.settings.evaluate.model_dump(mode="json"), stores]
     files = ("evaluation/*", "report/**/*")
