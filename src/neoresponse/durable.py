@@ -103,6 +103,8 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise RunError(f"{path}: expected a folder, found a file. Name another folder.") from None
     except OSError as error:
         raise write_error(path, 0, error) from error
 

@@ -156,6 +156,8 @@ def set_aside(folder: Path, *, mark: str) -> Path | None:
             folder.replace(aside)
             sync_folder(folder.parent)
         except OSError as error:
+            if not folder.exists():
+                aside.replace(folder)
             raise write_error(folder.parent, 0, error) from error
     return aside
 
