@@ -1,11 +1,11 @@
 """What `--force` may do to a person's files, told as it happened to people."""
 
+import hashlib
 import random
 import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -255,38 +255,60 @@ def test_a_users_part_file_beside_an_output_stays(phantom, tmp_path):
 
 PREPARES = """
 import sys, time
-time.sleep(float(sys.argv.pop(1)))
-from neoresponse.cli import main
-main()
+from pathlib import Path
+from neoresponse.cohort.validate import check_cohort
+from neoresponse.errors import RunError
+from neoresponse.preprocess.store import prepare_store
+from neoresponse.settings.toml import run_settings
+
+cohort, config, margin = sys.argv[1:]
+settings = run_settings(config, (f"prepare.margin_ratio={margin}",)).prepare
+checked = check_cohort(Path(cohort))
+print("ready", flush=True)
+for line in sys.stdin:
+    delay, out = line.split()
+    time.sleep(float(delay))
+    try:
+        prepare_store(checked, Path(out), settings, force=True)
+        print("made", flush=True)
+    except RunError as error:
+        print(error, flush=True)
 """
 
 
 def test_two_processes_that_prepare_into_one_folder_never_mix(phantom, config, tmp_path):
-    """Either both come one after the other, or one of them is refused; no row is ever zero."""
-    dice = random.Random(7)
-    for attempt in range(4):
-        out = tmp_path / str(attempt)
-        others = []
-        for margin in ("0.1", "0.5"):
-            words = ["prepare", phantom / "cohort", out, "--config", config, "--force"]
-            words = [dice.uniform(0, 0.3), *words, "--set", f"prepare.margin_ratio={margin}"]
-            command = [sys.executable, "-c", PREPARES, *map(str, words)]
-            others.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
-        ended = [(one.communicate(timeout=120)[1], one.returncode) for one in others]
-        assert 0 in [code for _, code in ended], ended
-        assert all(code == 0 or "another process at work" in said for said, code in ended), ended
-        made = [out, *tmp_path.glob(f"{attempt}.replaced-*")]
-        assert len(made) == [code for _, code in ended].count(0)
-        for folder in made:
-            store = open_store(folder)
-            margin = store.settings.margin_ratio
-            for row, patient in enumerate(store.manifest["patients"]):
-                for modality, record in patient["images"].items():
-                    pixels = np.ascontiguousarray(store.array(modality)[row])
-                    assert sha(pixels) == record["pixels_sha256"], (margin, row, modality)
+    """Either they come one after the other, or one is refused; every row is what it must be."""
+    dice, refused = random.Random(7), 0
+    words = [sys.executable, "-c", PREPARES, str(phantom / "cohort"), str(config)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        subprocess.Popen([*words, "0.1"], **pipes) as one,
+        subprocess.Popen([*words, "0.5"], **pipes) as two,
+    ):
+        assert one.stdout.readline() == two.stdout.readline() == "ready\n"
+        for attempt in range(8):
+            out = tmp_path / str(attempt)
+            for other in (one, two):
+                other.stdin.write(f"{dice.uniform(0, 0.1)} {out}\n")
+                other.stdin.flush()
+            said = [other.stdout.readline().strip() for other in (one, two)]
+            assert "made" in said
+            assert all(text == "made" or "another process at work" in text for text in said), said
+            refused += said.count("made") == 1
+            made = [out, *tmp_path.glob(f"{attempt}.replaced-*")]
+            assert len(made) == said.count("made")
+            assert not [row for folder in made for row in rows_of_others(open_store(folder))]
+        one.stdin.close()
+        two.stdin.close()
+    assert refused  # they did meet
 
 
-def sha(pixels):
-    from neoresponse.preprocess.store import _hash
-
-    return _hash(pixels)
+def rows_of_others(store):
+    """Images whose pixels are not those that the manifest says."""
+    return [
+        (patient["patient_id"], modality)
+        for row, patient in enumerate(store.manifest["patients"])
+        for modality, record in patient["images"].items()
+        if hashlib.sha256(store.array(modality)[row].tobytes()).hexdigest()
+        != record["pixels_sha256"]
+    ]

@@ -39,7 +39,7 @@ from neoresponse.training.run import MODEL, RUN, train_run
 from neoresponse.types import Say, Track, silent, untracked
 
 SCHEMA, FILE_NAME, REASON = "neoresponse.search/1", "search.json", "failed.txt"
-RECORDED = (FILE_NAME, TRIALS, BEST, PICTURE, f"{JOURNAL}*", f"trials/*/{REASON}")
+RECORDED = (FILE_NAME, TRIALS, BEST, PICTURE, JOURNAL, f"{JOURNAL}.lock", f"trials/*/{REASON}")
 """Patterns of what a search writes beside its trainings."""
 Folds = tuple[tuple[Assignment, ...], ...]
 

@@ -26,8 +26,9 @@ from neoresponse.types import Say, Track, silent, untracked
 RECORDED = (
     *("study.toml", FILE_NAME, "cohort-files.json", "test-openings.jsonl"),
     *(f"runs/*/{name}" for name in ENSEMBLE_FILES),
-    *("cross-validation/splits/*/split.*", "external/*/cohort-files.json"),
-    *("external/*/test-openings.jsonl", "external/*/runs/*/config.toml"),
+    *("cross-validation/splits/*/split.csv", "cross-validation/splits/*/split.json"),
+    *("external/*/cohort-files.json", "external/*/test-openings.jsonl"),
+    "external/*/runs/*/config.toml",
     *(f"external/*/runs/*/{name}" for name in PREDICTION_FILES),
 )
 """Patterns of what a study writes beside its trainings and the folders of its steps."""

@@ -14,6 +14,7 @@ import torch
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
+from neoresponse.contracts.predictions import floor_file
 from neoresponse.data.cut import HALF, choose_cut, cut_rule, rule_in_words
 from neoresponse.durable import (
     make_folder,
@@ -31,7 +32,7 @@ from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
-from neoresponse.settings import RunSettings
+from neoresponse.settings import FLOORS, RunSettings
 from neoresponse.settings.toml import to_toml
 from neoresponse.training.arrange import choose_algorithms, keep_memory, uncompiled
 from neoresponse.training.fit import Fitted, fit_inputs
@@ -47,9 +48,11 @@ INPUTS_SCHEMA = "neoresponse.run-inputs/1"
 RUN, CONFIG, INPUTS = "run.json", "config.toml", "inputs.json"
 MODEL = "model"
 RECORDED = (
-    *(CONFIG, INPUTS, RUN, f"{MODEL}/*", "checkpoints/*.safetensors", "shown/epoch-*.csv"),
-    *("samples.csv", "split.*", "metrics.csv", "progress.svg", "predictions.*"),
-    *("*_floor.csv", "characteristics.csv", "tensorboard/events.*", "mlflow.*"),
+    *(CONFIG, INPUTS, RUN, "samples.csv", "split.csv", "split.json", "metrics.csv", "progress.svg"),
+    *(f"{MODEL}/{name}" for name in ("weights.safetensors", "model.json", "manifest.json")),
+    *("checkpoints/*.safetensors", "shown/epoch-*.csv"),
+    *("predictions.csv", "predictions.json", "characteristics.csv", *map(floor_file, FLOORS)),
+    *("tensorboard/events.*", "mlflow.db", "mlflow.json"),
 )
 """Patterns of all that is ever written into a run folder, so that nothing else is ever removed."""
 _BESIDE = ("save_every_steps", "trackers")
