@@ -58,7 +58,8 @@ def cli() -> str:
         "",
         "Exit codes: 0 fine, 1 an error or findings, 2 wrong usage; 130 and 143 where Ctrl-C or",
         "SIGTERM stopped a training, whose state is then saved. A verb reads folders and writes a",
-        "new one; it replaces an old one only with `--force`. Progress goes to the error stream.",
+        "new one; it replaces an old one only with `--force`, and keeps the old one beside it.",
+        "Progress goes to the error stream.",
         "",
     ]
     settings = command_line.context_settings

@@ -1,6 +1,5 @@
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
@@ -22,46 +21,6 @@ def test_a_failed_write_leaves_the_old_file_and_names_folder_need_and_space(tmp_
     assert [p.name for p in tmp_path.iterdir()] == ["state.json"]
 
 
-def test_a_folder_appears_only_when_it_is_complete(tmp_path):
-    def write_half():
-        with durable.new_folder(tmp_path / "out", mark="whole.txt") as part:
-            (part / "half.txt").write_text("half")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        write_half()
-    assert list(tmp_path.iterdir()) == []
-    with durable.new_folder(tmp_path / "out", mark="whole.txt") as part:
-        (part / "whole.txt").write_text("whole")
-        assert not (tmp_path / "out").exists()
-    assert (tmp_path / "out" / "whole.txt").read_text() == "whole"
-
-
-def test_a_folder_with_files_is_not_replaced_unless_forced(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "precious.txt").write_text("keep")
-    with (
-        pytest.raises(RunError, match="expected a new folder, found one with files in it"),
-        durable.new_folder(tmp_path / "out", mark="whole.txt"),
-    ):
-        pass
-    assert (tmp_path / "out" / "precious.txt").exists()
-    with durable.new_folder(tmp_path / "out", mark="precious.txt", force=True) as part:
-        (part / "new.txt").write_text("new")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new.txt"]
-
-
-def test_a_failed_replacement_leaves_the_old_folder(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old.txt").write_text("old")
-    with (
-        pytest.raises(ZeroDivisionError),
-        durable.new_folder(tmp_path / "out", mark="old.txt", force=True),
-    ):
-        raise ZeroDivisionError
-    assert (tmp_path / "out" / "old.txt").read_text() == "old"
-
-
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "other/1"}'])
 def test_json_of_another_kind_is_refused_in_one_sentence(tmp_path, content):
     path = tmp_path / "a.json"
@@ -75,29 +34,35 @@ def test_a_number_that_is_not_finite_is_never_written(tmp_path):
         durable.write_json(tmp_path / "a.json", {"value": float("nan")})
 
 
-def test_force_replaces_only_a_folder_of_the_same_kind(tmp_path):
-    (tmp_path / "hospital").mkdir()
-    (tmp_path / "hospital" / "cohort.toml").write_text("precious")
+def test_a_lock_lies_beside_its_folder_and_holds_whatever_the_folder_is_called_by(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "run")
     with (
-        pytest.raises(RunError, match=r"with flow.json in it\), found other files"),
-        durable.new_folder(tmp_path / "hospital", mark="flow.json", force=True),
+        durable.only_one(tmp_path / "run"),
+        pytest.raises(RunError, match="found another process at work"),
+        durable.only_one(tmp_path / "link"),
     ):
         pass
-    assert (tmp_path / "hospital" / "cohort.toml").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".run.lock", "link", "run"]
 
 
-def test_a_folder_under_a_file_is_refused_in_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
+def test_a_lock_lies_in_a_folder_where_nothing_can_be_written_beside_it(tmp_path, monkeypatch):
+    """As where only the folder itself is mounted into a container."""
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)
     with (
-        pytest.raises(RunError, match="expected to write here, got Not a directory"),
-        durable.new_folder(tmp_path / "file" / "out", mark="a"),
+        durable.only_one(tmp_path / "out"),
+        pytest.raises(RunError, match="found another process at work"),
+        durable.only_one(tmp_path / "out"),
     ):
         pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("out", [".", "in/out", ".."])
-def test_an_output_in_an_input_is_refused(tmp_path, monkeypatch, out):
-    (tmp_path / "source").mkdir()
-    monkeypatch.chdir(tmp_path / "source")
-    with pytest.raises(RunError, match="which is only read"):
-        durable.keep_apart(Path(out), tmp_path / "source")
+def test_only_names_of_our_own_count_as_temporary(tmp_path):
+    path = durable.temporary(tmp_path / "chk2")
+    assert path.parent == tmp_path
+    assert durable.temporary_of(path) == "chk2"
+    assert path != durable.temporary(tmp_path / "chk2")
+    for name in ("chk2.part", "chk2.old.part", ".chk2.part", "chk2.7.part", ".x.zip.part"):
+        assert durable.temporary_of(tmp_path / name) is None

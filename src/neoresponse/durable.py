@@ -1,9 +1,14 @@
-"""Files that are whole or absent: written under another name, flushed, then renamed."""
+"""Files that are whole or absent: written under another name, flushed, then renamed.
+
+Folders are made and replaced in `folders.py`.
+"""
 
 import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +19,11 @@ from filelock import FileLock, Timeout
 
 from neoresponse.errors import NeoresponseError, RunError
 
-_PART = ".part"
-LOCK = ".lock"
-_CANNOT_WRITE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+CANNOT_WRITE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EBUSY),
     *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL),
 }
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.neoresponse\.part")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -32,17 +36,17 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         RunError: the disk is full or not writable; names folder, bytes needed and bytes free.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
+    part = temporary(path)
     try:
         with part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise _write_error(path.parent, len(content), error) from error
+        raise write_error(path.parent, len(content), error) from error
 
 
 def write_text(path: Path, content: str) -> None:
@@ -99,89 +103,41 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise RunError(f"{path}: expected a folder, found a file. Name another folder.") from None
     except OSError as error:
-        raise _write_error(path, 0, error) from error
+        raise write_error(path, 0, error) from error
 
 
-@contextmanager
-def new_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
-    """Fill a folder that appears only when it is complete.
-
-    Args:
-        path: the folder to make.
-        mark: a file or folder that it will hold; only a folder that holds it is ever replaced.
-        force: replace an older folder of the same kind.
-
-    Yields:
-        A temporary folder beside `path`; renamed to `path` at the end, removed on an error.
-
-    Raises:
-        RunError: the folder cannot be made, or holds files and may not be replaced.
-    """
-    path = path.absolute()
-    part = path.with_name(f"{path.name}{_PART}")
-    try:
-        refuse_to_replace(path, mark=mark, force=force)
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        _replace_folder(part, path)
-    except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
-            raise _write_error(path.parent, 0, error) from error
-        raise
+def temporary(path: Path) -> Path:
+    """A name beside a file or folder that nobody else uses: what is written gets it until whole."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.neoresponse.part")
 
 
-def refuse_to_replace(path: Path, *, mark: str, force: bool) -> None:
-    """Stop where something stands that may not be replaced.
-
-    Raises:
-        RunError: a file stands there, or a folder with files that `force` may not replace because
-            it is off or because the folder lacks the mark.
-    """
-    if path.exists() and not path.is_dir():
-        raise RunError(f"{path}: expected a folder, found a file. Name another folder.")
-    if not path.exists() or not any(path.iterdir()):
-        return
-    if not force:
-        raise RunError(
-            f"{path}: expected a new folder, found one with files in it. "
-            "Name another folder or add --force to replace it."
-        )
-    if not (path / mark).exists():
-        raise RunError(
-            f"{path}: expected a folder that this command made (with {mark} in it), found other "
-            "files. They are not replaced: name another folder."
-        )
-
-
-def keep_apart(out: Path, source: Path) -> None:
-    """Stop where an output would lie in an input, or an input in an output.
-
-    Raises:
-        RunError: one of the two folders holds the other, or both are the same.
-    """
-    ours, theirs = out.resolve(), source.resolve()
-    if ours.is_relative_to(theirs) or theirs.is_relative_to(ours):
-        raise RunError(
-            f"{out}: expected a folder apart from {source}, which is only read. "
-            "Name another folder."
-        )
+def temporary_of(path: Path) -> str | None:
+    """Of which file or folder this is the `temporary` name; None where it is a name of another."""
+    is_ours = _TEMPORARY.fullmatch(path.name)
+    return is_ours["name"] if is_ours else None
 
 
 @contextmanager
 def only_one(folder: Path, *, wait_s: float = 0) -> Iterator[None]:
-    """Hold a folder for this process; a process that dies lets it go.
+    """Hold a folder, there or not, for this process; a process that dies lets it go.
 
     Args:
-        folder: it exists.
+        folder: what is held. The lock lies beside it as `.NAME.lock`, for the folder itself may be
+            renamed; only where nothing can be written beside it, it lies in the folder.
         wait_s: how long to wait for another process that holds it.
 
     Raises:
         RunError: another process holds it.
     """
-    lock = FileLock(folder / LOCK, timeout=wait_s)
+    folder = folder.resolve()
+    beside = folder.with_name(f".{folder.name}.lock")
+    is_in_folder = folder.is_dir() and not os.access(folder.parent, os.W_OK)
+    path = folder / ".lock" if is_in_folder else beside
+    make_folder(path.parent)
+    lock = FileLock(path, timeout=wait_s)
     try:
         lock.acquire()
     except Timeout:
@@ -189,24 +145,15 @@ def only_one(folder: Path, *, wait_s: float = 0) -> Iterator[None]:
             f"{folder}: expected to work here alone, found another process at work. "
             "Wait for it or name another folder."
         ) from None
+    except OSError as error:
+        raise write_error(path.parent, 0, error) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def _replace_folder(part: Path, path: Path) -> None:
-    """Put `part` where `path` is; an old folder steps aside first and goes last."""
-    old = path.with_name(f"{path.name}.old{_PART}")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.replace(old)
-    part.replace(path)
-    _sync_folder(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename last through a power cut, where the system can."""
     if os.name == "nt":
         return
@@ -217,7 +164,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_error(folder: Path, needed_bytes: int, error: OSError) -> NeoresponseError:
+def write_error(folder: Path, needed_bytes: int, error: OSError) -> NeoresponseError:
     """Say what a failed write needed and what was there."""
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     free_bytes = shutil.disk_usage(existing).free

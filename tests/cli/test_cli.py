@@ -12,7 +12,7 @@ from neoresponse.cli import main
 VERBS = (
     *("phantom", "check", "split", "prepare", "search", "train", "predict"),
     *("evaluate", "explain", "report", "study", "demo", "describe", "regress", "audit", "plan"),
-    *("leaks", "controls", "doctor"),
+    *("leaks", "controls", "clean", "doctor"),
 )
 
 

@@ -328,7 +328,7 @@ def test_a_folder_with_files_is_replaced_only_when_forced(tmp_path):
     with pytest.raises(RunError, match="--force"):
         write_phantom(out, settings(1), seed=1)
     write_phantom(out, settings(1), seed=1, force=True)
-    assert sorted(path.name for path in out.iterdir()) == ["cohort", "truth"]
+    assert sorted(path.name for path in out.iterdir()) == [".neoresponse.json", "cohort", "truth"]
 
 
 def test_progress_counts_patients(tmp_path):

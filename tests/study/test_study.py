@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
+from neoresponse.folders import other_files
 from neoresponse.settings import StudySettings, merge
 from neoresponse.settings.toml import to_toml
 from neoresponse.study import run_study
@@ -48,6 +49,7 @@ def done(finished):
 DIES = """
 import json, os, sys
 from pathlib import Path
+from neoresponse.folders import other_files
 from neoresponse.grid import pool
 from neoresponse.grid.child import do_job
 from neoresponse.settings.toml import study_settings
@@ -80,6 +82,7 @@ def test_a_finished_study_is_kept_whole(done, settings):
     assert all(": kept " in line for line in lines)
     assert len(lines) == 9
     assert hashes(folder) == before
+    assert other_files(folder) == []  # the records name all that a study writes
 
 
 @pytest.mark.parametrize(

@@ -235,11 +235,20 @@ def test_two_states_are_kept_while_training_and_one_after_it(stopped, store, ass
     assert len(list((stopped / "checkpoints").iterdir())) == 1
 
 
-def test_what_a_killed_process_was_writing_is_removed(whole, stopped, store, assignments, quick):
-    for name in ("metrics.csv.7.part", "shown/epoch-000.csv.7.part", "checkpoints/a.7.part"):
-        (stopped / name).write_text("half")
+def test_what_a_killed_process_was_writing_is_removed_and_a_users_file_stays(
+    whole, stopped, store, assignments, quick
+):
+    for name in ("metrics.csv", "shown/epoch-000.csv", "checkpoints/a"):
+        durable.temporary(stopped / name).write_text("half")
+    for name in ("thesis.part", "checkpoints/thesis.part"):
+        (stopped / name).write_text("mine")
     train_run(store, assignments, quick, stopped)
-    assert hashes(stopped) == whole
+    found = hashes(stopped)
+    assert {name for name in found if name not in whole} == {
+        "thesis.part",
+        "checkpoints/thesis.part",
+    }
+    assert {name: value for name, value in found.items() if name in whole} == whole
 
 
 def test_a_second_process_does_not_train_into_the_same_folder(

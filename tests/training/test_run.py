@@ -23,7 +23,7 @@ from neoresponse.training import finite, loop
 from neoresponse.training.fit import fit_inputs
 from neoresponse.training.loop import Place, train_network
 from neoresponse.training.outputs import predict_run
-from neoresponse.training.run import forget_run, run_inputs, train_run
+from neoresponse.training.run import keep_older_run, run_inputs, train_run
 
 FILES = ("metrics.csv", "samples.csv", "model/weights.safetensors", "model/model.json", "run.json")
 
@@ -245,16 +245,17 @@ def test_test_patients_change_nothing_that_is_fitted(store, assignments, tiny, t
         assert ours[name] == theirs[name]
 
 
-def test_a_folder_that_is_no_run_is_never_thrown_away(tmp_path):
-    (tmp_path / "precious.txt").write_text("keep")
-    with pytest.raises(RunError, match="expected a run folder"):
-        forget_run(tmp_path)
-    assert (tmp_path / "precious.txt").exists()
+def test_a_folder_that_is_no_run_is_never_moved(store, assignments, tiny, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("keep")
+    with pytest.raises(RunError, match=r"with inputs\.json in it\), found other files"):
+        keep_older_run(tmp_path / "mine", store, assignments, tiny)
+    assert (tmp_path / "mine" / "precious.txt").exists()
 
 
 def test_a_run_killed_at_its_very_first_write_can_be_started(store, assignments, tiny, tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.toml.77.part").write_text("half")
+    (tmp_path / "run" / "..neoresponse.json.0123abcd.neoresponse.part").write_text("half")
     train_run(store, assignments, tiny, tmp_path / "run")
     assert (tmp_path / "run" / "run.json").exists()
 

@@ -16,7 +16,13 @@ from neoresponse.cli.console import (
     track,
     wrote,
 )
-from neoresponse.cli.options import FOLDER, force_option, json_option, settings_options
+from neoresponse.cli.options import (
+    FOLDER,
+    force_option,
+    json_option,
+    settings_file,
+    settings_options,
+)
 
 
 @click.command()
@@ -36,12 +42,15 @@ def phantom(
     force: bool,
 ) -> None:
     """Simulate a hospital: OUT/cohort is what it sends, OUT/truth what nobody else knows."""
+    from neoresponse.folders import keep_apart
     from neoresponse.phantom.writer import write_phantom
     from neoresponse.settings.toml import run_settings
 
     more = [f"phantom.num_patients={patients}"] if patients is not None else []
     more += [f"seed={seed}"] if seed is not None else []
     settings = run_settings(config, (*changes, *more))
+    if (file := settings_file(config)) is not None:
+        keep_apart(out, file)
     write_phantom(
         out,
         settings.phantom,
@@ -65,13 +74,14 @@ def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force
     Exit code 1 where a patient would be left out or nothing can go on.
     """
     from neoresponse.cohort.validate import check_cohort, write_check
-    from neoresponse.durable import keep_apart, new_folder
+    from neoresponse.contracts.flow import Flow
+    from neoresponse.folders import check_output, new_folder
 
     if out is not None:
-        keep_apart(out, cohort)
+        check_output(out, mark=Flow.FILE_NAME, force=force, inputs=(cohort,))
     checked = check_cohort(cohort, need_label=not unlabelled, track=track)
     if out is not None:
-        with new_folder(out, mark="flow.json", force=force) as part:
+        with new_folder(out, mark=Flow.FILE_NAME, force=force) as part:
             write_check(part, checked)
     if as_json:
         click.echo(json_module.dumps([asdict(finding) for finding in checked.findings], indent=1))
@@ -94,15 +104,18 @@ def split(
     """Decide, by patient, who of COHORT is trained on; write it to OUT."""
     from neoresponse.cohort.split import split_patients, write_split
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
-    from neoresponse.durable import keep_apart, new_folder
+    from neoresponse.contracts.split import SplitSummary
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.settings.toml import run_settings
 
-    keep_apart(out, cohort)
     settings = run_settings(config, changes)
+    check_output(
+        out, mark=SplitSummary.FILE_NAME, force=force, inputs=(cohort, settings_file(config))
+    )
     checked = check_cohort(cohort, track=track)
     raise_on_stop(checked)
     assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
-    with new_folder(out, mark="split.json", force=force) as part:
+    with new_folder(out, mark=SplitSummary.FILE_NAME, force=force) as part:
         write_split(part, assignments, settings.train.augment, seed=settings.seed)
     show_split(out)
     wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
@@ -127,12 +140,12 @@ def prepare(
     With --force, rows of an older store at OUT are reused where nothing changed.
     """
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
-    from neoresponse.durable import keep_apart
-    from neoresponse.preprocess.store import prepare_store
+    from neoresponse.folders import check_output
+    from neoresponse.preprocess.store import MANIFEST, prepare_store
     from neoresponse.settings.toml import run_settings
 
-    keep_apart(out, cohort)
     settings = run_settings(config, changes)
+    check_output(out, mark=MANIFEST, force=force, inputs=(cohort, settings_file(config)))
     checked = check_cohort(cohort, need_label=not unlabelled, track=track)
     raise_on_stop(checked)
     store = prepare_store(checked, out, settings.prepare, force=force, track=track)
@@ -157,10 +170,11 @@ def reference(prepared: Path, split_folder: Path, out: Path, force: bool) -> Non
     """
     from neoresponse.cohort.split import read_split
     from neoresponse.contracts.reference_models import ReferenceCard
-    from neoresponse.durable import new_folder
     from neoresponse.evaluation.reference import write_reference
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.preprocess.store import open_store
 
+    check_output(out, mark=ReferenceCard.FILE_NAME, force=force, inputs=(prepared, split_folder))
     store, assignments = open_store(prepared), read_split(split_folder)
     with new_folder(out, mark=ReferenceCard.FILE_NAME, force=force) as part:
         write_reference(part, store, assignments)

@@ -86,27 +86,6 @@ def wrote(path: Path, next_command: str) -> None:
     click.echo(f"Wrote {path}\nNext: {next_command}")
 
 
-def clear(folder: Path, mark: str, *, force: bool) -> None:
-    """Remove an old study where asked; refuse a folder that holds something else."""
-    import shutil
-
-    from neoresponse.errors import RunError
-
-    # A process killed at its very first write leaves nothing but a part of the mark.
-    others = [p for p in folder.glob("*") if not p.name.endswith(".part")]
-    if others and not (folder / mark).exists():
-        raise RunError(
-            f"{folder}: expected a new folder or one with a study in it, found other files. "
-            "Name another folder."
-        )
-    if force and folder.exists():
-        # Renamed first: a kill in the middle of removing leaves nothing half under the old name.
-        old = folder.absolute().with_name(f"{folder.absolute().name}.old.part")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.replace(old)
-        shutil.rmtree(old, ignore_errors=True)
-
-
 def show_findings(checked: "CheckedCohort") -> None:
     """All findings, the gravest first, then the count."""
     for severity in ("stop", "exclude", "note"):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from neoresponse import __version__
+from neoresponse.cli.clean import clean
 from neoresponse.cli.cohort import check, phantom, prepare, reference, split
 from neoresponse.cli.networks import predict, search, train
 from neoresponse.cli.results import controls, evaluate, explain, report
@@ -48,7 +49,7 @@ def main() -> None:
 
 VERBS = (
     *(phantom, check, split, prepare, reference, search, train, predict, evaluate, explain, report),
-    *(study, demo, describe, regress, audit, plan, leaks, controls, doctor),
+    *(study, demo, describe, regress, audit, plan, leaks, controls, clean, doctor),
 )
 for verb in VERBS:
     main.add_command(verb)

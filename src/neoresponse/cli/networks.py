@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from neoresponse.cli.console import (
-    clear,
-    track,
-    wrote,
+from neoresponse.cli.console import track, wrote
+from neoresponse.cli.options import (
+    FOLDER,
+    begin_option,
+    force_option,
+    settings_file,
+    settings_options,
 )
-from neoresponse.cli.options import FOLDER, force_option, settings_options
 
 if TYPE_CHECKING:
     from neoresponse.preprocess.store import Store
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("split_folder", metavar="SPLIT", type=FOLDER)
 @click.argument("out", type=FOLDER)
 @settings_options
-@click.option("--force", is_flag=True, help="Begin again from nothing.")
+@begin_option
 def search(
     prepared: Path,
     split_folder: Path,
@@ -37,16 +39,18 @@ def search(
     """
     from neoresponse.cohort.split import read_split
     from neoresponse.contracts.search import SearchInputs
+    from neoresponse.folders import check_output
     from neoresponse.preprocess.store import open_store
     from neoresponse.search.search import Search, run_search
     from neoresponse.settings.toml import run_settings
 
     settings = run_settings(config, changes)
-    clear(out, SearchInputs.FILE_NAME, force=force)
+    inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
+    check_output(out, mark=SearchInputs.FILE_NAME, force=True, inputs=inputs)
     task = Search(
         open_store(prepared), read_split(split_folder), settings, track=track, say=click.echo
     )
-    best = run_search(task, out)
+    best = run_search(task, out, force=force)
     click.echo(
         f"Wrote {best}\nNext: neoresponse train {prepared} {split_folder} "
         f"{out.parent / 'runs' / 'best'} --config {best}"
@@ -58,7 +62,7 @@ def search(
 @click.argument("split_folder", metavar="SPLIT", type=FOLDER)
 @click.argument("out", type=FOLDER)
 @settings_options
-@force_option
+@begin_option
 def train(
     prepared: Path,
     split_folder: Path,
@@ -73,17 +77,20 @@ def train(
     torchrun, several processes train it together.
     """
     from neoresponse.cohort.split import read_split
+    from neoresponse.folders import check_output
     from neoresponse.preprocess.store import open_store
     from neoresponse.settings.toml import run_settings
-    from neoresponse.training.run import forget_run, train_run
+    from neoresponse.training.run import INPUTS, keep_older_run, train_run
     from neoresponse.training.team import open_team
 
     with open_team() as team:
         with team.together():
             settings = run_settings(config, changes)
+            inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
+            check_output(out, mark=INPUTS, force=True, inputs=inputs)
             store, assignments = open_store(prepared), read_split(split_folder)
             if force and team.is_first:
-                forget_run(out)
+                keep_older_run(out, store, assignments, settings)
         summary = train_run(store, assignments, settings, out, track=track)
     if team.is_first:
         click.echo(f"{summary.num_parameters:,} parameters, kept epoch {summary.kept_epoch}")
@@ -104,22 +111,28 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     """
     from contextlib import ExitStack
 
-    from neoresponse.durable import new_folder
+    from neoresponse.contracts.predictions import CARD_NAME, FILE_NAME
+    from neoresponse.durable import only_one
     from neoresponse.errors import RunError
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.preprocess.store import open_store
     from neoresponse.training.outputs import predict_new, predict_run
     from neoresponse.training.team import open_team
 
-    written = (out or run) / "predictions.csv"
+    written = (out or run) / FILE_NAME
     with open_team() as team, ExitStack() as stack:
         with team.together():
+            if out is not None:
+                check_output(out, mark=CARD_NAME, force=force, inputs=(run, prepared))
             store, part = open_store(prepared), out or run
             if out is None and written.exists() and not force:
                 raise RunError(
                     f"{written}: expected no file, found one. Add --force to replace it."
                 )
-            if out is not None and team.is_first:
-                part = stack.enter_context(new_folder(out, mark="predictions.csv", force=force))
+            if out is None and team.is_first:
+                stack.enter_context(only_one(run))
+            elif out is not None and team.is_first:
+                part = stack.enter_context(new_folder(out, mark=CARD_NAME, force=force))
         if out is None:
             predict_run(run, store, track=track)
         else:

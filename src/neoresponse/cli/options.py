@@ -8,8 +8,18 @@ import click
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ANY_PATH = click.Path(path_type=Path)
-force_option = click.option("--force", is_flag=True, help="Replace what is there.")
+force_option = click.option(
+    "--force", is_flag=True, help="Replace what is there; it is kept as OUT.replaced-1."
+)
+begin_option = click.option(
+    "--force", is_flag=True, help="Begin again; what is there is kept as OUT.replaced-1."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def settings_file(config: str | None) -> Path | None:
+    """The file that --config names, or None where it names settings that come with the software."""
+    return Path(config) if config is not None and Path(config).suffix == ".toml" else None
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neoresponse.cli.console import track, wrote
-from neoresponse.cli.options import FOLDER, force_option, json_option, settings_options
+from neoresponse.cli.options import (
+    FOLDER,
+    force_option,
+    json_option,
+    settings_file,
+    settings_options,
+)
 
 if TYPE_CHECKING:
     from neoresponse.settings import EvaluateSettings
@@ -58,9 +64,12 @@ def evaluate(
 
     Without: of run folders or predictions files SOURCE..., written to the folder OUT.
     """
+    from neoresponse.folders import keep_apart
     from neoresponse.settings.toml import run_settings
 
     settings = run_settings(config, changes).evaluate
+    if (file := settings_file(config)) is not None and len(paths) > 1:
+        keep_apart(paths[-1], file)
     if label is None and probability is None:
         if len(paths) < 2:
             raise click.UsageError("Missing argument 'OUT', or --label and --probability.")
@@ -89,10 +98,10 @@ def _evaluate_runs(
     from neoresponse.audit import audited
     from neoresponse.contracts.metrics import Metrics
     from neoresponse.contracts.record import write_record
-    from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.evaluation.evaluate import evaluate_files
     from neoresponse.evaluation.reference import reference_beside
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.leaks import record_files
 
     files = [p.absolute() / "predictions.csv" if p.is_dir() else p.absolute() for p in sources]
@@ -104,6 +113,7 @@ def _evaluate_runs(
         )
     places = (out.absolute().parent, *(path.parent.parent.parent for path in files))
     beside["reference"] = beside["reference"] or reference_beside(files[0], places)
+    check_output(out, mark=Metrics.FILE_NAME, force=force, inputs=(*sources, *beside.values()))
     with new_folder(out, mark=Metrics.FILE_NAME, force=force) as part:
         record_files(out.absolute().parent, named)
         write_record(part, audited(evaluate_files(named, settings, **beside)))
@@ -125,11 +135,14 @@ def _evaluate_table(
 ) -> None:
     """Any table -> numbers on the terminal, and in a folder where one is named."""
     from neoresponse.cohort.label_table import read_label_table
+    from neoresponse.contracts.evaluation import TableEvaluation
     from neoresponse.contracts.record import content_of, write_record
-    from neoresponse.durable import new_folder
     from neoresponse.evaluation.alone import evaluate_table
     from neoresponse.evaluation.in_words import evaluation_as_text
+    from neoresponse.folders import check_output, new_folder
 
+    if len(paths) > 1:
+        check_output(paths[1], mark=TableEvaluation.FILE_NAME, force=force, inputs=paths[:1])
     label, *wanted = (*columns, table["compare"]) if table["compare"] else columns
     read = read_label_table(paths[0], label=label, columns=wanted)
     found = evaluate_table(read, settings, threshold=table["threshold"])
@@ -147,7 +160,7 @@ def _evaluate_table(
 @click.argument("prepared", type=FOLDER)
 @click.argument("out", type=FOLDER)
 @click.option("--truth", type=FOLDER, help="Of a phantom: what is best possible from what is left.")
-@click.option("--force", is_flag=True, help="Replace what is there.")
+@force_option
 def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bool) -> None:
     """Predict test patients of RUN under ten negative controls; write predictions to OUT.
 
@@ -157,13 +170,14 @@ def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bo
     from neoresponse.cohort.split import read_split
     from neoresponse.contracts.controls import Controls, Verdicts
     from neoresponse.contracts.record import read_record, write_record
-    from neoresponse.durable import new_folder
     from neoresponse.evaluation import controls as judge
     from neoresponse.evaluation.limit import read_oracle
     from neoresponse.explain.controls import predict_controls
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.preprocess.store import open_store
     from neoresponse.training.outputs import open_run
 
+    check_output(out, mark=Controls.FILE_NAME, force=force, inputs=(run, prepared, truth))
     oracle = read_oracle(truth) if truth is not None else None
     store = open_store(prepared)
     with new_folder(out, mark=Controls.FILE_NAME, force=force) as part:
@@ -196,19 +210,22 @@ def explain(
 
     Without --patient: test patients of RUN's split, or of a new cohort the first ones.
     """
-    from neoresponse.durable import new_folder
+    from neoresponse.contracts.explanation import Explanation
     from neoresponse.evaluation.operating_point import operating_point_of_run
     from neoresponse.explain.patients import MapStyle, explain_patients, find_patients
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.preprocess.store import open_store
     from neoresponse.settings.toml import run_settings
     from neoresponse.training.outputs import open_run
     from neoresponse.training.run import is_trained_on
 
     settings = run_settings(config, changes).explain
+    inputs = (run, prepared, settings_file(config))
+    check_output(out, mark=Explanation.FILE_NAME, force=force, inputs=inputs)
     store = open_store(prepared)
     is_own = is_trained_on(run, store)
     chosen = find_patients(run, store, patients, is_own=is_own, num_patients=settings.num_patients)
-    with new_folder(out, mark="explain.json", force=force) as part:
+    with new_folder(out, mark=Explanation.FILE_NAME, force=force) as part:
         tracked = track(chosen, name="explain")
         style = MapStyle(settings.stage, operating_point_of_run(run).threshold)
         explain_patients(open_run(run), store, tracked, part, style=style)

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import click
 
-from neoresponse.cli.console import (
-    clear,
-    show_split,
-    track,
-    watching,
-)
-from neoresponse.cli.options import ANY_PATH, FOLDER, json_option
+from neoresponse.cli.console import show_split, track, watching
+from neoresponse.cli.options import ANY_PATH, FOLDER, begin_option, json_option, settings_file
 
 
 @click.command()
@@ -21,15 +16,16 @@ from neoresponse.cli.options import ANY_PATH, FOLDER, json_option
 @click.argument("out", type=FOLDER)
 @click.option("--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting.")
 @click.option("--status", is_flag=True, help="Say what is done and what is due; do nothing.")
-@click.option("--force", is_flag=True, help="Begin again from nothing.")
+@begin_option
 def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, force: bool) -> None:
     """Do everything that STUDY.toml names, in the folder OUT.
 
     Given again, it does only what is not done: after a stop, or after a changed file or setting. A
     training that a changed setting no longer wants moves to OUT/kept and comes back with it.
     """
+    from neoresponse.folders import keep_apart
     from neoresponse.settings.toml import study_settings
-    from neoresponse.study import run_study
+    from neoresponse.study import keep_older_study, run_study
 
     settings = study_settings(str(study_file), changes)
     if status:
@@ -37,7 +33,10 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, f
 
         click.echo(as_text(study_status(settings, out)))
         return
-    clear(out, "study.json", force=force)
+    if (file := settings_file(str(study_file))) is not None:
+        keep_apart(out, file)
+    if force:
+        keep_older_study(settings, out, track=track)
     with watching() as watch:
         page = run_study(settings, out, track=track, say=click.echo, watch=watch)
     show_split(out / "split")
@@ -46,15 +45,20 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, f
 
 @click.command()
 @click.argument("out", type=FOLDER)
-@click.option("--force", is_flag=True, help="Begin again from nothing.")
+@begin_option
 def demo(out: Path, force: bool) -> None:
     """Simulate a small hospital and run a whole study on it: OUT/study/report/report.html.
 
     Given again, it does only what is not done.
     """
+    from neoresponse.contracts.study import StudyRecord
+    from neoresponse.durable import only_one
+    from neoresponse.folders import set_aside
     from neoresponse.study import run_demo
 
-    clear(out, "study.json", force=force)
+    if force:
+        with only_one(out):
+            set_aside(out, mark=StudyRecord.FILE_NAME)
     with watching() as watch:
         page = run_demo(out, track=track, say=click.echo, watch=watch)
     show_split(out / "study" / "split")

@@ -55,9 +55,11 @@ def describe(source: Path, out: Path | None, as_json: bool, force: bool, **given
         grid_of_groups,
         landscape,
     )
-    from neoresponse.durable import new_folder
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.report.cohort_pages import write_description
 
+    if out is not None:
+        check_output(out, mark="describe.json", force=force, inputs=_files(source, given))
     table = _read_patients(source, given)
     found = {"outcome": describe_by_outcome(table)}
     if table.part:
@@ -86,9 +88,11 @@ def regress(source: Path, out: Path | None, as_json: bool, force: bool, **given:
     """
     from neoresponse.describe import Plan, as_text, grids_of_regression
     from neoresponse.describe import regress as regress_table
-    from neoresponse.durable import new_folder
+    from neoresponse.folders import check_output, new_folder
     from neoresponse.report.cohort_pages import write_regression
 
+    if out is not None:
+        check_output(out, mark="regress.json", force=force, inputs=_files(source, given))
     chosen = Plan(given["p_limit"], _pairs("--reference", given["reference"]))
     found = regress_table(_read_patients(source, given), chosen)
     if out is not None:
@@ -196,6 +200,12 @@ def _read_patients(source: Path, given: Mapping[str, Any]) -> "CohortTable":
         kinds=_pairs("--kind", given["kinds"]),
     )
     return table_of_file(source, columns)
+
+
+def _files(source: Path, given: Mapping[str, Any]) -> list[Path]:
+    """What is read: SOURCE, and what --split and --probability name where those are no columns."""
+    named = [given["split"], given.get("probability")]
+    return [source, *(Path(text) for text in named if text and Path(text).exists())]
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:

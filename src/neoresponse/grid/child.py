@@ -12,9 +12,11 @@ import threading
 from pathlib import Path
 
 from neoresponse.cohort.split import Assignment, read_split
+from neoresponse.contracts.predictions import PredictionsCard
 from neoresponse.contracts.run import find_inputs
-from neoresponse.durable import make_folder, new_folder, only_one
+from neoresponse.durable import make_folder, only_one
 from neoresponse.errors import NeoresponseError
+from neoresponse.folders import new_folder
 from neoresponse.grid.job import PredictingTask, TrainingTask, read_task
 from neoresponse.preprocess.store import Store, open_store
 from neoresponse.settings import RunSettings
@@ -76,7 +78,8 @@ def _fit(
 
 def _predict(task: PredictingTask) -> None:
     """Predict a cohort that a run has not seen."""
-    with new_folder(task.out, mark="predictions.csv", force=True) as part:
+    mark = PredictionsCard.FILE_NAME
+    with new_folder(task.out, mark=mark, force=True, keep_old=False) as part:
         predict_new(task.run, open_store(task.prepared), part)
 
 

@@ -21,6 +21,7 @@ from neoresponse.cohort.split import CSV_NAME, Assignment, read_split
 from neoresponse.cohort.tables import read_table
 from neoresponse.cohort.values import ValueProblem, read_value
 from neoresponse.errors import CohortError, TableError
+from neoresponse.folders import is_set_aside
 from neoresponse.leaks.openings import FILE_NAME as LEDGER
 from neoresponse.leaks.patients import Entry
 from neoresponse.preprocess.store import MANIFEST, Store, open_store
@@ -140,7 +141,8 @@ def _places(path: Path) -> list[Path]:
     inner = [path, path / "cohort", path / "phantom" / "cohort", path / "study"]
     inner += [work / name for work in (path, path / "study") for name in ("split", "prepared")]
     for work in (path, path / "study"):
-        inner += [run for part in ("runs", "seeds") for run in sorted((work / part).glob("*"))]
+        runs = (run for part in ("runs", "seeds") for run in sorted((work / part).glob("*")))
+        inner += [run for run in runs if not is_set_aside(run)]
     marks = (FILE_NAME, MANIFEST, CSV_NAME, "config.toml", LEDGER)
     found = [place for place in inner if any((place / mark).is_file() for mark in marks)]
     if not found:

@@ -18,7 +18,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from neoresponse.durable import make_folder, read_json, sha256_of, write_bytes, write_json
+from neoresponse.durable import (
+    make_folder,
+    read_json,
+    sha256_of,
+    temporary_of,
+    write_bytes,
+    write_json,
+)
 from neoresponse.errors import RunError
 
 MODEL_SCHEMA = "neoresponse.model/1"
@@ -148,8 +155,9 @@ class Checkpoints:
 
     def _remove_but(self, names: set[str | None]) -> None:
         """Remove all other states, and what a killed write left."""
-        for file in (*self._folder.glob("*.safetensors"), *self._folder.glob("*.part")):
-            if file.name not in names:
+        for file in self._folder.iterdir():
+            is_state = file.suffix == ".safetensors" or temporary_of(file) is not None
+            if is_state and file.name not in names:
                 with suppress(OSError):  # what cannot be removed does no harm
                     file.unlink()
 

@@ -13,7 +13,7 @@ from neoresponse.phantom.clinical import Columns
 from neoresponse.settings import PhantomSettings
 
 TRUTH_SCHEMA = "neoresponse.truth/2"
-ORACLE = "oracle.csv"
+TRUTH, ORACLE = "truth.json", "oracle.csv"
 
 Row = Mapping[str, str | float | int | None]
 
@@ -46,7 +46,7 @@ def write_truth(
         "effects": tumour.effects_as_dict(effects),
         "masks": dict(masks),
     }
-    write_json(folder / "truth.json", content)
+    write_json(folder / TRUTH, content)
 
 
 def oracle_rows(truths: Sequence[Row], *, effects: tumour.Effects) -> list[Row]:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from neoresponse.durable import new_folder
+from neoresponse.folders import new_folder
 from neoresponse.phantom import formats, table, tumour
 from neoresponse.phantom.biopsy import tissue
 from neoresponse.phantom.biopsy.staining import Stain, draw_stain, shift_stain
 from neoresponse.phantom.noise import Mask
 from neoresponse.phantom.stress import Stress, stress_of
-from neoresponse.phantom.truth import Row, write_truth
+from neoresponse.phantom.truth import TRUTH, Row, write_truth
 from neoresponse.phantom.ultrasound import lesion, speckle
 from neoresponse.settings import PhantomSettings
 from neoresponse.types import FloatArray, Pixels, Track, untracked
@@ -77,6 +77,7 @@ def write_phantom(  # noqa: PLR0913 (out, what, which seed; the rest is how)
     num_workers: int = 1,
     track: Track = untracked,
     force: bool = False,
+    keep_old: bool = True,
 ) -> None:
     """Write a simulated cohort and its truth.
 
@@ -86,12 +87,13 @@ def write_phantom(  # noqa: PLR0913 (out, what, which seed; the rest is how)
         seed: the same seed and settings give the same bytes.
         num_workers: processes that make patients.
         track: shows progress.
-        force: replace a folder that is there.
+        force: replace a phantom that is there.
+        keep_old: keep the replaced one beside it.
 
     Raises:
         RunError: the folder is there and not empty, or the disk is full.
     """
-    with new_folder(out, mark="truth", force=force) as part:
+    with new_folder(out, mark=f"truth/{TRUTH}", force=force, keep_old=keep_old) as part:
         for name in ("cohort/ultrasound", "cohort/slides", "truth/masks"):
             (part / name).mkdir(parents=True)
         jobs = [

@@ -16,8 +16,9 @@ import numpy as np
 from neoresponse.cohort.validate import CheckedCohort
 from neoresponse.contracts.record import read_record, write_record
 from neoresponse.contracts.store import StoredImage, StoredPatient, StoreManifest
-from neoresponse.durable import new_folder, sha256_of
+from neoresponse.durable import sha256_of
 from neoresponse.errors import CohortError, RunError
+from neoresponse.folders import new_folder
 from neoresponse.imaging.roi import read_roi
 from neoresponse.imaging.slide import open_slide
 from neoresponse.imaging.ultrasound import read_ultrasound
@@ -119,12 +120,13 @@ def open_store(folder: Path) -> Store:
     return store
 
 
-def prepare_store(
+def prepare_store(  # noqa: PLR0913 (what, where, how; the rest is for an older store)
     checked: CheckedCohort,
     out: Path,
     settings: PrepareSettings,
     *,
     force: bool = False,
+    keep_old: bool = True,
     track: Track = untracked,
 ) -> Store:
     """Make a prepared store; rows of an older store at `out` are reused where nothing changed.
@@ -134,14 +136,15 @@ def prepare_store(
         out: the folder to make.
         settings: sizes and windows.
         force: replace an older store.
+        keep_old: keep the replaced one beside it.
         track: shows progress.
 
     Raises:
         RunError: `out` exists and `force` is off.
         CohortError: a file changed since it was checked.
     """
-    older = _older_store(out) if force else None
-    with new_folder(out, mark=MANIFEST, force=force) as part:
+    with new_folder(out, mark=MANIFEST, force=force, keep_old=keep_old) as part:
+        older = _older_store(out) if force else None
         shapes = _shapes(len(checked.patients), settings)
         arrays = {
             modality: np.lib.format.open_memmap(

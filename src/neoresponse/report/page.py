@@ -13,7 +13,8 @@ import neoresponse
 from neoresponse.contracts.explanation import ExplainedPatient
 from neoresponse.contracts.groups import main_cohort, test_cohorts
 from neoresponse.contracts.metrics import Comparison, GroupMetrics, LikelihoodRatio
-from neoresponse.durable import new_folder, write_bytes, write_text
+from neoresponse.durable import write_bytes, write_text
+from neoresponse.folders import check_output, new_folder
 from neoresponse.report import tables
 from neoresponse.report.drawings import Drawing, drawings_of
 from neoresponse.report.pictures import inline_picture
@@ -35,14 +36,15 @@ TOWARD = {"pcr": "pCR", "residual": "residual disease"}
 """What a patient's heat speaks for -> how it is said."""
 
 
-def write_report(work: Path, out: Path, *, force: bool = False) -> Path:
+def write_report(work: Path, out: Path, *, force: bool = False, keep_old: bool = True) -> Path:
     """Write the report of a study.
 
     Args:
         work: the study folder; a part that is absent is named in the report, with the step that
             makes it.
-        out: the folder to write.
+        out: the folder to write, straight in the study folder or apart from it.
         force: replace a report that is there.
+        keep_old: keep the replaced one beside it.
 
     Returns:
         Path of the page.
@@ -50,11 +52,13 @@ def write_report(work: Path, out: Path, *, force: bool = False) -> Path:
     Raises:
         RunError: `work` is no study folder, a part of it cannot be read, or `out` is not empty.
     """
+    is_inside = out.resolve().parent == work.resolve()
+    check_output(out, mark=PAGE, force=force, inputs=() if is_inside else (work,))
     study = read_study(work)
     written = tables.csv_tables(study)
     drawings = drawings_of(study)
     page = render_page(study, drawings)
-    with new_folder(out, mark=PAGE, force=force) as folder:
+    with new_folder(out, mark=PAGE, force=force, keep_old=keep_old) as folder:
         write_text(folder / PAGE, page)
         (folder / "tables").mkdir()
         for name, text in written.items():

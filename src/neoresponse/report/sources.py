@@ -20,6 +20,7 @@ from neoresponse.contracts.run import RunSummary
 from neoresponse.contracts.split import SplitSummary
 from neoresponse.errors import RunError
 from neoresponse.evaluation import cross_validation as folds
+from neoresponse.folders import is_set_aside
 from neoresponse.settings import ModelSettings
 from neoresponse.settings.toml import run_settings
 from neoresponse.types import REFERENCE_MODELS
@@ -210,5 +211,6 @@ def _read(folder: Path, kind: type[F]) -> F | None:
 
 def _find(folder: Path, name: str, *, named: set[str] | None) -> dict[str, Path]:
     """The same file in the folder of each run, of those runs alone that are named."""
-    paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{name}"))}
+    found = (path for path in sorted(folder.glob(f"*/{name}")) if not is_set_aside(path.parent))
+    paths = {path.parent.name: path for path in found}
     return {run: path for run, path in paths.items() if named is None or run in named}

@@ -25,10 +25,12 @@ from neoresponse.durable import (
     write_text,
 )
 from neoresponse.errors import ConfigError, RunError
+from neoresponse.folders import check_output, record_folder, set_aside
 from neoresponse.preprocess.store import MANIFEST, Store
 from neoresponse.search.folds import inner_folds
+from neoresponse.search.journal import FILE_NAME as JOURNAL
 from neoresponse.search.journal import Journal, Trial, load_optuna, open_journal
-from neoresponse.search.results import BEST, best_of, in_words, write_results
+from neoresponse.search.results import BEST, PICTURE, TRIALS, best_of, in_words, write_results
 from neoresponse.search.space import check_space, settings_with
 from neoresponse.settings import RunSettings
 from neoresponse.training.loop import CHECKPOINTS
@@ -37,6 +39,11 @@ from neoresponse.training.run import MODEL, RUN, train_run
 from neoresponse.types import Say, Track, silent, untracked
 
 REASON = "failed.txt"
+RECORDED = (
+    *(SearchInputs.FILE_NAME, TRIALS, BEST, PICTURE, JOURNAL, f"{JOURNAL}.lock"),
+    f"trials/*/{REASON}",
+)
+"""Patterns of what a search writes beside its trainings."""
 Folds = tuple[tuple[Assignment, ...], ...]
 
 
@@ -66,12 +73,13 @@ class Search:
         return self.store.manifest.is_simulated
 
 
-def run_search(search: Search, folder: Path) -> Path:
+def run_search(search: Search, folder: Path, *, force: bool = False) -> Path:
     """Try settings until the wanted number of trials is done.
 
     Args:
         search: what is searched.
         folder: made where it is not there, gone on with where it holds this very search.
+        force: begin again; a search that is there is kept under another name.
 
     Returns:
         Path of `best.toml`, the settings of the best trial.
@@ -91,8 +99,12 @@ def run_search(search: Search, folder: Path) -> Path:
         )
     folds = inner_folds(search.assignments, settings.search.folds, seed=settings.seed)
     load_optuna()
-    make_folder(folder)
     with only_one(folder):
+        check_output(folder, mark=SearchInputs.FILE_NAME, force=True)
+        if force:
+            set_aside(folder, mark=SearchInputs.FILE_NAME)
+        make_folder(folder)
+        record_folder(folder, mark=SearchInputs.FILE_NAME, files=RECORDED)
         _claim(folder, search, folds)
         with open_journal(folder, settings.search, seed=settings.seed) as journal:
             _try_all(search, folder, folds, journal)

@@ -8,6 +8,6 @@ says what is due.
 
 from neoresponse.study.kept import kept_trainings
 from neoresponse.study.status import study_status
-from neoresponse.study.whole import run_demo, run_study
+from neoresponse.study.whole import keep_older_study, run_demo, run_study
 
-__all__ = ["kept_trainings", "run_demo", "run_study", "study_status"]
+__all__ = ["keep_older_study", "kept_trainings", "run_demo", "run_study", "study_status"]

@@ -22,16 +22,16 @@ from neoresponse.contracts.predictions import (
 from neoresponse.contracts.record import write_record
 from neoresponse.contracts.reference_models import FOLDER as REFERENCE
 from neoresponse.contracts.reference_models import ReferenceCard
-from neoresponse.durable import keep_apart, make_folder, write_bytes
+from neoresponse.durable import make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.operating_point import operating_point_of_run
 from neoresponse.evaluation.reference import write_reference_elsewhere
 from neoresponse.grid.job import Job, predicting_job
 from neoresponse.leaks import record_files
-from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
-from neoresponse.report.page import PAGE, write_report
+from neoresponse.preprocess.store import open_store, prepare_store
+from neoresponse.report.page import write_report
 from neoresponse.study.ledger import Step, fingerprint, is_pending
-from neoresponse.study.place import Study, fresh_folder, make_way
+from neoresponse.study.place import Study, fresh_folder
 from neoresponse.study.trainings import Trained, do_jobs
 
 FOLDER = "external"
@@ -55,7 +55,6 @@ def evaluate_elsewhere(
     found = {}
     for name, cohort in study.settings.external.items():
         folder = study.folder / FOLDER / name
-        keep_apart(study.folder, find_cohort(cohort))
         if not study.ledger.only_plans:
             make_folder(folder)
         store = _prepare(study, name, cohort, folder)
@@ -75,8 +74,14 @@ def _prepare(study: Study, name: str, cohort: Path, folder: Path) -> str:
         raise_on_stop(checked)
         with fresh_folder(folder / "check", "flow.json") as part:
             write_check(part, checked)
-        make_way(folder / "prepared", MANIFEST)
-        prepare_store(checked, folder / "prepared", settings, force=True, track=study.track)
+        prepare_store(
+            checked,
+            folder / "prepared",
+            settings,
+            force=True,
+            keep_old=False,
+            track=study.track,
+        )
 
     plans = study.ledger.only_plans
     files_hash = fingerprint(find_cohort(cohort), folder, only_plans=plans)
@@ -116,7 +121,6 @@ def _predict(
             if kept is not None:
                 predicted[name] = kept
             else:
-                make_way(out, FILE_NAME)
                 places = {"prepared": folder / "prepared", "run": one.training.run, "out": out}
                 jobs.append(predicting_job(name, one.training.settings, places))
 
@@ -181,8 +185,7 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, referenc
             reference = folder / REFERENCE
             metrics = evaluate_files(sources, study.settings.evaluate, reference=reference)
             write_record(part, audited(metrics))
-        make_way(folder / "report", PAGE)
-        write_report(folder, folder / "report", force=True)
+        write_report(folder, folder / "report", force=True, keep_old=False)
 
     settings = study.settings.evaluate.model_dump(mode="json")
     inputs = [dict(predicted), settings, reference]

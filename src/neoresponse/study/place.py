@@ -1,8 +1,6 @@
 """A study and its folder: what every step needs."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +9,7 @@ from neoresponse.cohort.split import Assignment, read_split
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop
 from neoresponse.contracts.reference_models import FOLDER as REFERENCE
 from neoresponse.contracts.run import RunInputs
-from neoresponse.durable import new_folder
-from neoresponse.errors import RunError
+from neoresponse.folders import new_folder
 from neoresponse.grid.watch import Watch, unwatched
 from neoresponse.settings import StudySettings
 from neoresponse.study.ledger import Ledger
@@ -82,25 +79,6 @@ class Study:
         return read_split(self.folder / "split")
 
 
-def make_study_folder(folder: Path) -> None:
-    """Make the study folder, or say in one sentence why that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"{folder}: expected to make this folder, got {error.strerror}. Name another folder."
-        ) from error
-
-
-@contextmanager
-def fresh_folder(folder: Path, mark: str) -> Iterator[Path]:
-    """`new_folder` in place of what a step left at an earlier time, whole or not."""
-    make_way(folder, mark)
-    with new_folder(folder, mark=mark, force=True) as part:
-        yield part
-
-
-def make_way(folder: Path, mark: str) -> None:
-    """Remove a step's folder that has lost its mark; a study's own folders may be remade."""
-    if folder.exists() and not (folder / mark).exists():
-        shutil.rmtree(folder, ignore_errors=True)
+def fresh_folder(folder: Path, mark: str) -> AbstractContextManager[Path]:
+    """`new_folder` in place of what a step left earlier, which is made again and not kept."""
+    return new_folder(folder, mark=mark, force=True, keep_old=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neoresponse.cohort.dictionary import find_cohort
-from neoresponse.durable import keep_apart
+from neoresponse.folders import keep_apart
 from neoresponse.settings import StudySettings
 from neoresponse.study.kept import KeptTraining, kept_trainings
 from neoresponse.study.ledger import Ledger

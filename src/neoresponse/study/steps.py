@@ -21,10 +21,10 @@ from neoresponse.evaluation.reference import write_reference
 from neoresponse.evaluation.spread import spread_over_seeds
 from neoresponse.explain.patients import MapStyle, choose_patients, explain_patients
 from neoresponse.leaks import record_files
-from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
+from neoresponse.preprocess.store import open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
 from neoresponse.study.ledger import fingerprint, is_pending
-from neoresponse.study.place import Study, fresh_folder, make_way
+from neoresponse.study.place import Study, fresh_folder
 from neoresponse.study.trainings import Trained
 from neoresponse.training.outputs import open_run
 
@@ -69,8 +69,9 @@ def prepare(study: Study, cohort: str) -> str:
     settings, folder = study.settings.prepare, study.prepared
 
     def make() -> None:
-        make_way(folder, MANIFEST)
-        prepare_store(study.checked, folder, settings, force=True, track=study.track)
+        prepare_store(
+            study.checked, folder, settings, force=True, keep_old=False, track=study.track
+        )
 
     inputs = [cohort, settings.model_dump(mode="json")]
     return study.ledger.step("prepare", inputs, folder, make)
@@ -159,8 +160,7 @@ def report(study: Study, shown: object) -> Path:
     out = study.folder / "report"
 
     def make() -> None:
-        make_way(out, PAGE)
-        write_report(study.folder, out, force=True)
+        write_report(study.folder, out, force=True, keep_old=False)
 
     study.ledger.step("report", shown, out, make)
     return out / PAGE

@@ -5,21 +5,34 @@ import os
 from pathlib import Path
 
 from neoresponse.cohort.dictionary import find_cohort
-from neoresponse.cohort.split import Assignment
-from neoresponse.durable import keep_apart, only_one, write_text
+from neoresponse.cohort.split import Assignment, split_patients
+from neoresponse.cohort.validate import check_cohort, raise_on_stop
+from neoresponse.contracts.study import StudyRecord
+from neoresponse.durable import make_folder, only_one, write_text
 from neoresponse.errors import RunError
+from neoresponse.folders import check_output, record_folder, set_aside
 from neoresponse.grid.watch import Watch, unwatched
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.settings import StudySettings
 from neoresponse.settings.toml import study_settings, to_toml
 from neoresponse.study import steps
 from neoresponse.study.cross_validation import cross_validate, draw_parts
-from neoresponse.study.ensemble import average_seeds, trainings_of
+from neoresponse.study.ensemble import ENSEMBLE_FILES, average_seeds, trainings_of
 from neoresponse.study.external import evaluate_elsewhere
 from neoresponse.study.ledger import Ledger, is_pending
-from neoresponse.study.place import Study, make_study_folder, make_way
-from neoresponse.study.trainings import Trained, train_all
+from neoresponse.study.place import Study
+from neoresponse.study.trainings import PREDICTION_FILES, Trained, train_all
 from neoresponse.types import Say, Track, silent, untracked
+
+RECORDED = (
+    *("study.toml", StudyRecord.FILE_NAME, "cohort-files.json", "test-openings.jsonl"),
+    *(f"runs/*/{name}" for name in ENSEMBLE_FILES),
+    *("cross-validation/splits/*/split.csv", "cross-validation/splits/*/split.json"),
+    *("external/*/cohort-files.json", "external/*/test-openings.jsonl"),
+    "external/*/runs/*/config.toml",
+    *(f"external/*/runs/*/{name}" for name in PREDICTION_FILES),
+)
+"""Patterns of what a study writes beside its trainings and the folders of its steps."""
 
 
 def run_study(
@@ -46,15 +59,37 @@ def run_study(
         NeoresponseError: a step cannot be done; all steps before it stay done. Where trainings
             failed, all others are done and the report is made of them first.
     """
-    keep_apart(folder, find_cohort(settings.cohort))
-    make_study_folder(folder)
+    _refuse_places(settings, folder)
     with only_one(folder):
+        check_output(folder, mark=StudyRecord.FILE_NAME, force=True)
+        make_folder(folder)
+        record_folder(folder, mark=StudyRecord.FILE_NAME, files=RECORDED)
         study = Study(settings, Ledger(folder, say), track, watch)
         write_text(folder / "study.toml", to_toml(settings))
         page = run_steps(study)
         if page is None or study.failures:
             raise _failed(study)
         return page
+
+
+def keep_older_study(
+    settings: StudySettings, folder: Path, *, track: Track = untracked
+) -> Path | None:
+    """Set a study aside, once it is known that a new one can begin in its place.
+
+    Returns:
+        Its new name, or None where there was none.
+
+    Raises:
+        NeoresponseError: the cohort cannot be read or divided, an input lies in the folder, the
+            folder is not a study's, or a process works in it; nothing was changed.
+    """
+    _refuse_places(settings, folder)
+    with only_one(folder):
+        checked = check_cohort(settings.cohort, track=track)
+        raise_on_stop(checked)
+        split_patients(checked.patients, settings.split, seed=settings.seed)
+        return set_aside(folder, mark=StudyRecord.FILE_NAME)
 
 
 def run_demo(
@@ -69,19 +104,33 @@ def run_demo(
     places = {"cohort": hospital / "cohort", "truth": hospital / "truth"}
     changes = (f"{key}={json.dumps(str(path))}" for key, path in places.items())
     settings = study_settings("demo", tuple(changes))
-    make_study_folder(folder)
     with only_one(folder):
+        check_output(folder, mark=StudyRecord.FILE_NAME, force=True)
+        make_folder(folder)
+        record_folder(folder, mark=StudyRecord.FILE_NAME, files=(StudyRecord.FILE_NAME,))
 
         def make() -> None:
-            make_way(hospital, "truth")
-            workers = os.cpu_count() or 1
             write_phantom(
-                hospital, settings.phantom, seed=settings.seed, num_workers=workers, track=track
+                hospital,
+                settings.phantom,
+                seed=settings.seed,
+                num_workers=os.cpu_count() or 1,
+                track=track,
+                force=True,
+                keep_old=False,
             )
 
         inputs = {"settings": settings.phantom.model_dump(mode="json"), "seed": settings.seed}
         Ledger(folder, say).step("phantom", inputs, hospital, make)
-    return run_study(settings, folder / "study", track=track, say=say, watch=watch)
+        return run_study(settings, folder / "study", track=track, say=say, watch=watch)
+
+
+def _refuse_places(settings: StudySettings, folder: Path) -> None:
+    """Stop where the folder cannot be this study's, or holds something that the study reads."""
+    cohorts = (settings.cohort, *settings.external.values())
+    weights = [settings.run(name).model.weights for name in settings.runs]
+    inputs = (*map(find_cohort, cohorts), settings.truth, *weights)
+    check_output(folder, mark=StudyRecord.FILE_NAME, force=True, inputs=inputs)
 
 
 def run_steps(study: Study) -> Path | None:

@@ -4,7 +4,6 @@ Its reference is docs/reference/run-folder.md.
 """
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,13 +17,14 @@ from neoresponse.cohort.split import Assignment, count_samples, split_csv, write
 from neoresponse.contracts.record import write_record
 from neoresponse.contracts.run import RunInputs, RunSummary, find_inputs, read_inputs
 from neoresponse.durable import (
-    LOCK,
     make_folder,
     only_one,
     sha256_of,
+    temporary_of,
     write_text,
 )
 from neoresponse.errors import ConfigError, RunError
+from neoresponse.folders import check_output, record_folder, set_aside
 from neoresponse.models.build import build_model, weights_file
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.se_crosst import SECrossT
@@ -42,6 +42,15 @@ from neoresponse.types import RESEARCH_USE, Track, untracked
 
 RUN, CONFIG, INPUTS = RunSummary.FILE_NAME, "config.toml", RunInputs.FILE_NAME
 MODEL = "model"
+RECORDED = (
+    *(CONFIG, INPUTS, RUN, "samples.csv", "split.csv", "split.json", "metrics.csv", "progress.svg"),
+    *(f"{MODEL}/{name}" for name in ("weights.safetensors", "model.json", "manifest.json")),
+    *("checkpoints/*.safetensors", "shown/epoch-*.csv"),
+    *("predictions.csv", "predictions.json"),
+    *("characteristics.csv", "*_floor.csv"),  # of an earlier version
+    *("tensorboard/events.*", "mlflow.db", "mlflow.json"),
+)
+"""Patterns of all that is ever written into a run folder, so that nothing else is ever removed."""
 _BESIDE = ("save_every_steps", "trackers")
 """Keys of `train` that change no byte of what is learnt."""
 
@@ -76,27 +85,30 @@ def train_run(
         with team.together():
             inputs = _checked_inputs(store, assignments, settings)
             if team.is_first:
-                _refuse_other_files(folder)
-                make_folder(folder)
                 held.enter_context(only_one(folder))
+                check_output(folder, mark=INPUTS, force=True)
+                make_folder(folder)
                 _claim(folder, settings, inputs)
         _refuse_other_inputs(inputs, settings, team)
         return _train(store, assignments, settings, folder, track=track)
 
 
-def forget_run(folder: Path) -> None:
-    """Throw a run away, finished or not.
+def keep_older_run(
+    folder: Path, store: Store, assignments: Sequence[Assignment], settings: RunSettings
+) -> Path | None:
+    """Set a run aside, finished or not, once it is known that a new one can begin in its place.
+
+    Returns:
+        Its new name, or None where there was none.
 
     Raises:
-        RunError: the folder holds something that is no run.
+        NeoresponseError: the new one could not be trained, or the folder is not a run's; nothing
+            was changed.
     """
-    if (folder / INPUTS).exists():
-        shutil.rmtree(folder)
-    elif _holds_more_than_parts(folder):
-        raise RunError(
-            f"{folder}: expected a run folder (with {INPUTS} in it), found other files. "
-            "They are not replaced: name another folder."
-        )
+    _checked_inputs(store, assignments, settings)
+    _set_up(store, assignments, settings)
+    with only_one(folder):
+        return set_aside(folder, mark=INPUTS)
 
 
 def recipe(settings: RunSettings) -> dict[str, JsonValue]:
@@ -143,17 +155,10 @@ def _train(
     """Train in a folder that is ours alone."""
     team = current_team()
     with team.together():
-        use_threads(settings.train.num_threads)
-        device = choose_device(settings.train.device)
-        choose_algorithms(device)
-        keep_memory()
-        fitted = fit_inputs(store, assignments, settings, device)
+        fitted, network = _set_up(store, assignments, settings)
         if team.is_first:
             write_split(folder, assignments, settings.train.augment, seed=settings.seed)
             write_text(folder / "samples.csv", fitted.samples.to_csv())
-        torch.manual_seed(settings.seed)
-        network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
-        check_memory(fitted, settings)
         identity = sha256_of(folder / INPUTS) if team.is_first else ""
     place = Place(folder, identity=identity, track=track if team.is_first else untracked)
     progress = train_network(network, fitted, settings, place)
@@ -164,6 +169,21 @@ def _train(
             save_bundle(folder / MODEL, network.state_dict(), card)
             write_record(folder, summary)
     return summary
+
+
+def _set_up(
+    store: Store, assignments: Sequence[Assignment], settings: RunSettings
+) -> tuple[Fitted, SECrossT]:
+    """All that can be refused before the first step: samples, network and memory."""
+    use_threads(settings.train.num_threads)
+    device = choose_device(settings.train.device)
+    choose_algorithms(device)
+    keep_memory()
+    fitted = fit_inputs(store, assignments, settings, device)
+    torch.manual_seed(settings.seed)
+    network = build_model(settings.model, image_px=settings.prepare.image_px).to(device)
+    check_memory(fitted, settings)
+    return fitted, network
 
 
 def _checked_inputs(
@@ -204,28 +224,13 @@ def _claim(folder: Path, settings: RunSettings, inputs: RunInputs) -> None:
             f"{folder}: expected the settings, store and split that this unfinished run was "
             "started with, got others. Use those, or add --force to begin again."
         )
-    for part in (*folder.glob("*.part"), *folder.glob("*/*.part")):
-        part.unlink(missing_ok=True)  # what a killed process was writing
+    for part in (*folder.glob("*"), *folder.glob("*/*")):
+        if temporary_of(part) is not None:
+            part.unlink(missing_ok=True)  # what a killed process was writing
+    record_folder(folder, mark=INPUTS, files=RECORDED)
     write_text(folder / CONFIG, to_toml(settings))
     if not is_begun:  # what an earlier version wrote stays: its checkpoints name its hash
         write_record(folder, inputs)
-
-
-def _refuse_other_files(folder: Path) -> None:
-    """Stop where the folder is neither new nor a run's."""
-    if not (folder / INPUTS).exists() and _holds_more_than_parts(folder):
-        raise RunError(
-            f"{folder}: expected a new folder, found one with files in it. "
-            "Name another folder or add --force to replace it."
-        )
-
-
-def _holds_more_than_parts(folder: Path) -> bool:
-    """Whether there is anything but what a process leaves that is killed at its first writes."""
-    if folder.is_file():
-        return True
-    names = {path.name for path in folder.glob("*")} - {CONFIG, LOCK}
-    return any(not name.endswith(".part") for name in names)
 
 
 def _card(

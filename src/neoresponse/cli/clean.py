@@ -1,0 +1,54 @@
+"""The verb that removes older results, which `--force` set aside."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neoresponse.cli.options import ANY_PATH
+
+if TYPE_CHECKING:
+    from neoresponse.folders import Older
+
+
+@click.command()
+@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=ANY_PATH)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clean(folders: tuple[Path, ...], yes: bool) -> None:
+    """Remove older results: what --force kept as FOLDER.replaced-1, beside FOLDER or inside it.
+
+    Lists them with their sizes, then asks. Only files that neoresponse wrote are removed: yours in
+    these folders stay, and are listed too. So is what a killed process left half written.
+    """
+    from neoresponse.folders import find_older, remove_older
+
+    older = find_older(folders)
+    _show(older)
+    size = sum(one.num_bytes for one in older)
+    if not any(one.ours for one in older):
+        click.echo("Nothing to remove.")
+        return
+    if not yes:
+        click.confirm(f"Remove {_in_words(size)}?", abort=True)
+    remove_older(older)
+    click.echo(f"Removed {_in_words(size)}.")
+
+
+def _show(older: "Sequence[Older]") -> None:
+    """One line per folder, and one per file of somebody else."""
+    for one in older:
+        num, size = len(one.ours), _in_words(one.num_bytes)
+        click.echo(f"{one.folder}: {num} file{'' if num == 1 else 's'}, {size}")
+        for path in one.others:
+            click.echo(f"  stays, not written by neoresponse: {path.relative_to(one.folder)}")
+
+
+def _in_words(num_bytes: int) -> str:
+    """A size in the unit that reads best."""
+    size, unit = float(num_bytes), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
