@@ -50,6 +50,37 @@ def test_wrong_usage_is_exit_code_2():
     assert "--patients" in call("phantom", "out", "--patients", "0", code=2)
 
 
+def test_a_wrong_verb_is_answered_with_the_nearest():
+    assert "Did you mean 'predict'?" in call("predcit", code=2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "study absent.toml OUT",
+        "train absent SPLIT OUT",
+        "train STORE SPLIT OUT --config gou2024",
+        "search absent SPLIT OUT",
+        "predict RUN absent OUT",
+        "explain RUN absent OUT",
+        "controls RUN absent OUT",
+    ],
+)
+def test_what_is_not_there_is_told_before_torch_is_imported(words, tmp_path):
+    code = (
+        "import sys; from neoresponse.cli import main\n"
+        f"try: main({words.split()})\n"
+        "finally: assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "AssertionError" not in ended.stderr
+    assert "expected" in ended.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_doctor_names_what_is_there():
     found = json.loads(call("doctor", "--json"))
     assert {"Python", "torch", "free disk"} <= {item["name"] for item in found}

@@ -92,19 +92,20 @@ def split(
     cohort: Path, out: Path, config: str | None, changes: tuple[str, ...], force: bool
 ) -> None:
     """Decide, by patient, who of COHORT is trained on; write it to OUT."""
+    from neoresponse.settings.toml import run_settings
+
+    settings = run_settings(config, changes)
     from neoresponse.cohort.split import split_patients, write_split
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
     from neoresponse.durable import keep_apart, new_folder
-    from neoresponse.settings.toml import run_settings
 
     keep_apart(out, cohort)
-    settings = run_settings(config, changes)
     checked = check_cohort(cohort, track=track)
     raise_on_stop(checked)
     assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
     with new_folder(out, mark="split.json", force=force) as part:
         write_split(part, assignments, settings.train.augment, seed=settings.seed)
-    show_split(out)
+    show_split(out, settings.split)
     wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
 
 
@@ -126,13 +127,14 @@ def prepare(
 
     With --force, rows of an older store at OUT are reused where nothing changed.
     """
+    from neoresponse.settings.toml import run_settings
+
+    settings = run_settings(config, changes)
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
     from neoresponse.durable import keep_apart
     from neoresponse.preprocess.store import prepare_store
-    from neoresponse.settings.toml import run_settings
 
     keep_apart(out, cohort)
-    settings = run_settings(config, changes)
     checked = check_cohort(cohort, need_label=not unlabelled, track=track)
     raise_on_stop(checked)
     store = prepare_store(checked, out, settings.prepare, force=force, track=track)

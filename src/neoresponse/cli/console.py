@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from neoresponse.cohort.validate import CheckedCohort
     from neoresponse.grid.watch import JobState, Watch
+    from neoresponse.settings import SplitSettings
 
 T = TypeVar("T")
 
@@ -123,8 +124,9 @@ def num_left_out(checked: "CheckedCohort") -> int:
     return int(checked.num_rows) - len(checked.patients)
 
 
-def show_split(folder: Path) -> None:
-    """Patients per part, and training samples."""
+def show_split(folder: Path, settings: "SplitSettings | None" = None) -> None:
+    """Patients per part, training samples, and whether a preset's sizes were not used."""
+    from neoresponse.cohort.split import unused_preset
     from neoresponse.durable import read_json
 
     content = read_json(folder / "split.json", schema="neoresponse.split/1")
@@ -132,6 +134,11 @@ def show_split(folder: Path) -> None:
         count = content["counts"][name]
         num_residual = count["num_patients"] - count["num_pcr"]
         click.echo(f"{name} {count['num_patients']} ({count['num_pcr']}/{num_residual})")
+    counts = content["counts"]
+    num_divided = sum(counts[name]["num_patients"] for name in ("train", "validation", "TC1"))
+    unused = None if settings is None else unused_preset(num_divided, settings)
+    if unused:
+        click.echo(unused)
     samples = content["samples"]
     click.echo(
         f"training samples: {samples['balanced']} balanced, {samples['augmented']} augmented, "

@@ -1,6 +1,10 @@
-"""Verbs that search, train and predict."""
+"""Verbs that search, train and predict.
+
+Each reads its settings and inputs before it imports torch, so that a wrong name is told at once.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +14,10 @@ from neoresponse.cli.console import (
     wrote,
 )
 from neoresponse.cli.options import FOLDER, force_option, settings_options
+
+if TYPE_CHECKING:
+    from neoresponse.cohort.split import Assignment
+    from neoresponse.preprocess.store import Store
 
 
 @click.command()
@@ -31,16 +39,14 @@ def search(
     What may vary stands under [search.space] of the settings. Validation and test patients of SPLIT
     are not looked at. A search that was stopped goes on when the same command is given again.
     """
-    from neoresponse.cohort.split import read_split
-    from neoresponse.preprocess.store import open_store
-    from neoresponse.search.search import FILE_NAME, Search, run_search
     from neoresponse.settings.toml import run_settings
 
     settings = run_settings(config, changes)
+    store, assignments = _read_inputs(prepared, split_folder)
+    from neoresponse.search.search import FILE_NAME, Search, run_search
+
     clear(out, FILE_NAME, force=force)
-    task = Search(
-        open_store(prepared), read_split(split_folder), settings, track=track, say=click.echo
-    )
+    task = Search(store, assignments, settings, track=track, say=click.echo)
     best = run_search(task, out)
     click.echo(
         f"Wrote {best}\nNext: neoresponse train {prepared} {split_folder} "
@@ -67,16 +73,15 @@ def train(
     A run that was stopped goes on where it stood when the same command is given again. Under
     torchrun, several processes train it together.
     """
-    from neoresponse.cohort.split import read_split
-    from neoresponse.preprocess.store import open_store
     from neoresponse.settings.toml import run_settings
+
+    settings = run_settings(config, changes)
+    store, assignments = _read_inputs(prepared, split_folder)
     from neoresponse.training.run import forget_run, train_run
     from neoresponse.training.team import open_team
 
     with open_team() as team:
         with team.together():
-            settings = run_settings(config, changes)
-            store, assignments = open_store(prepared), read_split(split_folder)
             if force and team.is_first:
                 forget_run(out)
         summary = train_run(store, assignments, settings, out, track=track)
@@ -102,13 +107,15 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     from neoresponse.durable import new_folder
     from neoresponse.errors import RunError
     from neoresponse.preprocess.store import open_store
+
+    store = open_store(prepared)
     from neoresponse.training.outputs import predict_new, predict_run
     from neoresponse.training.team import open_team
 
     written = (out or run) / "predictions.csv"
     with open_team() as team, ExitStack() as stack:
         with team.together():
-            store, part = open_store(prepared), out or run
+            part = out or run
             if out is None and written.exists() and not force:
                 raise RunError(
                     f"{written}: expected no file, found one. Add --force to replace it."
@@ -126,3 +133,11 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     else:
         explained = out.parent / "explain" / run.name
         wrote(written, f"neoresponse explain {run} {prepared} {explained}")
+
+
+def _read_inputs(prepared: Path, split_folder: Path) -> "tuple[Store, tuple[Assignment, ...]]":
+    """The store and the split that a training needs."""
+    from neoresponse.cohort.split import read_split
+    from neoresponse.preprocess.store import open_store
+
+    return open_store(prepared), read_split(split_folder)

@@ -141,12 +141,13 @@ def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bo
     from neoresponse.durable import new_folder, read_json
     from neoresponse.evaluation import controls as judge
     from neoresponse.evaluation.limit import read_oracle
-    from neoresponse.explain.controls import predict_controls
     from neoresponse.preprocess.store import open_store
-    from neoresponse.training.outputs import open_run
 
     oracle = read_oracle(truth) if truth is not None else None
     store = open_store(prepared)
+    from neoresponse.explain.controls import predict_controls
+    from neoresponse.training.outputs import open_run
+
     with new_folder(out, mark=judge.FILE_NAME, force=force) as part:
         predict_controls(open_run(run), store, read_split(run), part, track=track)
         verdicts = judge.judge_controls(part, oracle)
@@ -178,14 +179,15 @@ def explain(
     Without --patient: test patients of RUN's split, or of a new cohort the first ones.
     """
     from neoresponse.durable import new_folder
-    from neoresponse.explain.patients import explain_patients, find_patients
     from neoresponse.preprocess.store import open_store
     from neoresponse.settings.toml import run_settings
-    from neoresponse.training.outputs import open_run
-    from neoresponse.training.run import is_trained_on
 
     settings = run_settings(config, changes).explain
     store = open_store(prepared)
+    from neoresponse.explain.patients import explain_patients, find_patients
+    from neoresponse.training.outputs import open_run
+    from neoresponse.training.run import is_trained_on
+
     is_own = is_trained_on(run, store)
     chosen = find_patients(run, store, patients, is_own=is_own, num_patients=settings.num_patients)
     with new_folder(out, mark="explain.json", force=force) as part:

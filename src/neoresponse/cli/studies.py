@@ -27,13 +27,14 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) ->
     Given again, it does only what is not done: after a stop, or after a changed file or setting.
     """
     from neoresponse.settings.toml import study_settings
-    from neoresponse.study import run_study
 
     settings = study_settings(str(study_file), changes)
+    from neoresponse.study import run_study
+
     clear(out, "study.json", force=force)
     with watching() as watch:
         page = run_study(settings, out, track=track, say=click.echo, watch=watch)
-    show_split(out / "split")
+    show_split(out / "split", settings.split)
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 

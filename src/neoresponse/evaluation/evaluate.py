@@ -108,6 +108,7 @@ def evaluate_files(
     Raises:
         RunError: a file cannot be read, or two runs give one patient different labels.
     """
+    oracle = None if truth is None else read_oracle(truth)
     cards = {name: read_card(path.parent) for name, path in sources.items()}
     beside = next(iter(sources.values())).parent
     floors = {name: beside / floor_file(name) for name in FLOORS}
@@ -122,12 +123,12 @@ def evaluate_files(
     )
     known = read_characteristics(beside / CHARACTERISTICS)
     content |= {"subgroups": _subgroups(predictions, known, settings)}
-    if truth is None:
+    if oracle is None:
         return content
     inputs = {name: frozenset(card.inputs) for name, card in cards.items()}
     inputs[CLINICAL_FLOOR] = frozenset([Modality.CLINICAL])
     limited = {name: rows for name, rows in predictions.items() if inputs.get(name)}
-    found = limits(limited, inputs, read_oracle(truth), confidence=settings.confidence)
+    found = limits(limited, inputs, oracle, confidence=settings.confidence)
     return content | {"limits": [asdict(limit) for limit in found]}
 
 

@@ -28,6 +28,7 @@ from neoresponse.durable import (
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model, weights_file
 from neoresponse.models.checkpoint import save_bundle
+from neoresponse.models.fits import check_network
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
@@ -73,12 +74,14 @@ def train_run(
         The content of `run.json`.
 
     Raises:
+        ConfigError: the network takes no pictures of this size.
         RunError: a finished run is there, or an unfinished one with other settings.
     """
     team = current_team()
     with ExitStack() as held:
         with team.together():
             inputs = _checked_inputs(store, assignments, settings)
+            check_network(settings.model, image_px=settings.prepare.image_px)
             if team.is_first:
                 _refuse_other_files(folder)
                 make_folder(folder)
@@ -107,6 +110,7 @@ def recipe(settings: RunSettings) -> dict[str, Any]:
     """The settings that decide what a run becomes; all others may change beside it."""
     parts = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
     train = {key: value for key, value in parts["train"].items() if key not in _BESIDE}
+    train["keep_from_epoch"] = settings.train.kept_epochs.start  # the same run, written or not
     return {**parts, "train": train, "threshold": cut_rule(settings.evaluate)}
 
 
