@@ -146,6 +146,28 @@ def show_split(folder: Path, settings: "SplitSettings | None" = None) -> None:
     )
 
 
+def show_study(folder: Path, settings: "SplitSettings | None" = None) -> None:
+    """What a finished study says at its end: the split, who was left out, whom training saw."""
+    from neoresponse.contracts.metrics import SHARED, read_metrics
+
+    show_split(folder / "split", settings)
+    show_left_out(folder / "check")
+    for path in sorted(folder.glob("external/*/evaluation")):
+        for sentence in read_metrics(path).get(SHARED, ()):
+            click.echo(f"external cohort {sentence}")
+
+
+def show_left_out(folder: Path) -> None:
+    """How many rows of the patient table were left out, and a line for each reason."""
+    from neoresponse.cohort.flow import SCHEMA
+    from neoresponse.durable import read_json
+
+    flow = read_json(folder / "flow.json", schema=SCHEMA)
+    click.echo(f"{flow['num_excluded']} of {flow['num_rows']} patients left out")
+    for reason in flow["reasons"]:
+        click.echo(f"  {reason['num_patients']}: {reason['reason']}")
+
+
 def has_grave_findings(checked: "CheckedCohort") -> bool:
     """Whether anything stops the cohort or leaves a patient out."""
     return any(finding.severity != "note" for finding in checked.findings)

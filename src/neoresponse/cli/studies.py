@@ -9,7 +9,7 @@ import click
 
 from neoresponse.cli.console import (
     clear,
-    show_split,
+    show_study,
     track,
     watching,
 )
@@ -34,7 +34,7 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], force: bool) ->
     clear(out, "study.json", force=force)
     with watching() as watch:
         page = run_study(settings, out, track=track, say=click.echo, watch=watch)
-    show_split(out / "split", settings.split)
+    show_study(out, settings.split)
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 
@@ -51,7 +51,7 @@ def demo(out: Path, force: bool) -> None:
     clear(out, "study.json", force=force)
     with watching() as watch:
         page = run_demo(out, track=track, say=click.echo, watch=watch)
-    show_split(out / "study" / "split")
+    show_study(out / "study")
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 

@@ -8,6 +8,9 @@ from neoresponse.durable import read_json, write_json
 SCHEMA = "neoresponse.metrics/2"
 FILE_NAME = "metrics.json"
 
+SHARED = "training_patients"
+"""Of a cohort from elsewhere: a sentence for each training patient that is found in it."""
+
 Content = dict[str, Any]
 
 

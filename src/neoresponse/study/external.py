@@ -12,7 +12,7 @@ from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.validate import check_cohort, raise_on_stop, write_check
 from neoresponse.contracts.characteristics import FILE_NAME as CHARACTERISTICS
-from neoresponse.contracts.metrics import write_metrics
+from neoresponse.contracts.metrics import SHARED, write_metrics
 from neoresponse.contracts.predictions import (
     CARD_NAME,
     FILE_NAME,
@@ -23,10 +23,10 @@ from neoresponse.contracts.predictions import (
     write_card,
     write_predictions,
 )
-from neoresponse.durable import keep_apart, make_folder, write_bytes
+from neoresponse.durable import make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.grid.job import Job, predicting_job
-from neoresponse.leaks import record_files
+from neoresponse.leaks import part_of_patients, record_files, shared_patients
 from neoresponse.preprocess.store import MANIFEST, open_store, prepare_store
 from neoresponse.report.page import PAGE, write_report
 from neoresponse.settings import FLOORS
@@ -55,7 +55,6 @@ def evaluate_elsewhere(
     found = {}
     for name, cohort in study.settings.external.items():
         folder = study.folder / FOLDER / name
-        keep_apart(study.folder, find_cohort(cohort))
         make_folder(folder)
         store = _prepare(study, name, cohort, folder)
         predicted = _predict(study, members, store, folder)
@@ -152,8 +151,11 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, stores: 
 
     def make() -> None:
         record_files(folder, sources)
+        own, other = open_store(study.prepared), open_store(folder / "prepared")
+        shared = shared_patients(own, part_of_patients(study.assignments), other, folder.name)
+        metrics = audited(evaluate_files(sources, study.settings.evaluate))
         with fresh_folder(out, "metrics.json") as part:
-            write_metrics(part, audited(evaluate_files(sources, study.settings.evaluate)))
+            write_metrics(part, metrics | {SHARED: [leak.sentence for leak in shared]})
         make_way(folder / "report", PAGE)
         write_report(folder, folder / "report", force=True)
 

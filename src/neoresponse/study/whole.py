@@ -4,14 +4,14 @@ import json
 import os
 from pathlib import Path
 
-from neoresponse.cohort.dictionary import find_cohort
-from neoresponse.durable import keep_apart, only_one, write_text
+from neoresponse.durable import only_one, write_text
 from neoresponse.errors import RunError
 from neoresponse.grid.watch import Watch, unwatched
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.settings import StudySettings
 from neoresponse.settings.toml import study_settings, to_toml
 from neoresponse.study import steps
+from neoresponse.study.beforehand import check_beforehand
 from neoresponse.study.cross_validation import cross_validate, draw_parts
 from neoresponse.study.ensemble import average_seeds, trainings_of
 from neoresponse.study.external import evaluate_elsewhere
@@ -45,7 +45,7 @@ def run_study(
         NeoresponseError: a step cannot be done; all steps before it stay done. Where trainings
             failed, all others are done and the report is made of them first.
     """
-    keep_apart(folder, find_cohort(settings.cohort))
+    check_beforehand(settings, folder)
     make_study_folder(folder)
     with only_one(folder):
         study = Study(settings, Ledger(folder, say), track, watch)
