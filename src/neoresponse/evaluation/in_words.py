@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from neoresponse.contracts.groups import TOO_FEW, are_too_few
+
 Content = Mapping[str, Any]
 ORDER = {"auc": "AUC", "average_precision": "average precision"}
 CALLS = {
@@ -43,6 +45,8 @@ def _head(found: Content) -> Iterator[str]:
     missing = [f"{num} without {name}" for name, num in found["num_missing"].items() if num]
     lost = f": {', '.join(missing)}" if missing else ""
     yield f"{found['num_left_out']} of {found['num_rows']} rows left out{lost}"
+    if are_too_few(found["num_patients"], found["num_pcr"]):
+        yield TOO_FEW.capitalize()
     yield f"{100 * found['confidence']:g} % intervals stand in brackets"
 
 
@@ -85,6 +89,9 @@ def _comparison(found: Content) -> Iterator[str]:
     """The first column less the second."""
     pair = found["comparison"]
     if pair is None:
+        return
+    if are_too_few(found["num_patients"], found["num_pcr"]):
+        yield f"\n{pair['first']} and {pair['second']} are not compared: {TOO_FEW}"
         return
     yield f"\n{pair['first']} less {pair['second']}, same patients"
     difference = pair["auc_difference"]

@@ -1,4 +1,4 @@
-"""A study's store and that of a cohort from elsewhere -> patients whom training has already seen."""
+"""Stores of a study and of a cohort from elsewhere -> patients whom training has already seen."""
 
 from collections.abc import Mapping, Sequence
 

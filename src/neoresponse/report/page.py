@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 import neoresponse
-from neoresponse.contracts.groups import main_cohort, test_cohorts
+from neoresponse.contracts.groups import TOO_FEW, are_too_few, main_cohort, test_cohorts
 from neoresponse.durable import new_folder, write_bytes, write_text
 from neoresponse.errors import RunError
 from neoresponse.report import tables
@@ -88,6 +88,7 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
     )
     environment.filters |= {
         "exact": repr,
+        "few": lambda group: are_too_few(group["num_patients"], group["num_pcr"]),
         "in_order": tables.in_order,
         "p_value": say_p_value,
         "percent": say_percent,
@@ -104,6 +105,7 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         groups=tables.groups_of(study),
         test_groups=test_cohorts(tables.groups_of(study)),
         summary=_summary(study),
+        too_few=TOO_FEW,
         maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
         elsewhere=list(elsewhere(study)),
         heads=tables.HEADS,
@@ -145,14 +147,20 @@ def _summary(study: Study) -> Content | None:
     }
     groups = {run: study.metrics["runs"][run]["cohorts"].get(cohort) for run in study.named()}
     present = {run: group for run, group in groups.items() if group}
-    judged = study.judged()
+    judged, is_few = study.judged(), _is_few(present)
     return {
         "cohort": cohort,
         "runs": {run: group for run, group in present.items() if run in judged},
         "others": {run: group for run, group in present.items() if run not in judged},
-        "below": _below_a_floor(present),
+        "is_few": is_few,
+        "below": [] if is_few else _below_a_floor(present),
         "gains": gains,
     }
+
+
+def _is_few(groups: Content) -> bool:
+    """Whether there are too few patients for a verdict."""
+    return any(are_too_few(one["num_patients"], one["num_pcr"]) for one in groups.values())
 
 
 def _below_a_floor(groups: Content) -> list[str]:
