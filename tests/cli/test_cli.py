@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from neoresponse import __version__
 from neoresponse.cli import main
+from neoresponse.cli.console import show_left_out
+from neoresponse.settings.toml import to_toml
 
 VERBS = (
     *("phantom", "check", "split", "prepare", "search", "train", "predict"),
@@ -48,6 +50,43 @@ def test_help_needs_no_heavy_import():
 def test_wrong_usage_is_exit_code_2():
     assert "Missing argument" in call("phantom", code=2)
     assert "--patients" in call("phantom", "out", "--patients", "0", code=2)
+
+
+def test_the_next_command_names_a_split_only_where_there_is_one(phantom, tiny, tmp_path):
+    config = tmp_path / "tiny.toml"
+    config.write_text(to_toml(tiny))
+    cohort, split = phantom / "cohort", tmp_path / "split"
+    said = call("prepare", cohort, tmp_path / "prepared", "--config", config)
+    assert f"Next: neoresponse split {cohort} {split}\n" in said
+    call("split", cohort, split, "--config", config)
+    said = call("prepare", cohort, tmp_path / "prepared", "--config", config, "--force")
+    assert f"Next: neoresponse train {tmp_path / 'prepared'} {split} " in said
+
+
+def test_a_cohort_of_another_size_than_the_preset_is_split_by_the_ratio_and_says_so(
+    phantom, tmp_path
+):
+    said = call(
+        "split",
+        phantom / "cohort",
+        tmp_path / "split",
+        "--config",
+        "guo2024",
+        "--set",
+        "split.ratio=[4,3,3]",
+    )
+    assert "the preset's sizes [391, 49, 51] are for 491 patients, this cohort has" in said
+    assert said.count("decides") == 1
+
+
+def test_a_study_ends_by_saying_who_was_left_out_and_why(tmp_path):
+    flow = {
+        **{"schema": "neoresponse.flow/1", "num_rows": 27, "num_excluded": 3},
+        "reasons": [{"reason": "US-0 frame missing", "num_patients": 3}],
+    }
+    (tmp_path / "flow.json").write_text(json.dumps(flow))
+    said = CliRunner().invoke(_as_command(lambda: show_left_out(tmp_path))).output
+    assert said == "3 of 27 patients left out\n  3: US-0 frame missing\n"
 
 
 def test_a_wrong_verb_is_answered_with_the_nearest():
@@ -118,7 +157,6 @@ def _as_command(function):
 
 
 def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
-    from neoresponse.settings.toml import to_toml
 
     config = tmp_path / "tiny.toml"
     config.write_text(to_toml(tiny))

@@ -139,6 +139,9 @@ def prepare(
     raise_on_stop(checked)
     store = prepare_store(checked, out, settings.prepare, force=force, track=track)
     click.echo(f"{len(store.patients)} patients stored, {num_left_out(checked)} left out")
-    to_train = f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}"
+    split_folder = out.parent / "split"
+    to_train = f"neoresponse split {cohort} {split_folder}"
+    if (split_folder / "split.json").is_file():
+        to_train = f"neoresponse train {out} {split_folder} {out.parent / 'runs' / 'NAME'}"
     to_predict = f"neoresponse predict RUN {out} {out.parent / 'predicted'}"
     wrote(out, to_predict if unlabelled else to_train)

@@ -193,7 +193,8 @@ def explain(
     with new_folder(out, mark="explain.json", force=force) as part:
         tracked = track(chosen, name="explain")
         explain_patients(open_run(run), store, tracked, part, stage=settings.stage)
-    wrote(out, f"neoresponse report {out.parent.parent} {out.parent.parent / 'report'}")
+    work = out.parent.parent if out.parent.name == "explain" else out.parent
+    wrote(out, f"neoresponse report {work} {work / 'report'}")
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """Settings in and out of TOML; what is wrong in a file is said in one sentence before any work."""
 
 import tomllib
+from collections.abc import Callable, Mapping
 from math import ceil, floor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,11 @@ from neoresponse.settings.study import StudySettings
 S = TypeVar("S", bound=Settings)
 STUDY_KEYS = tuple(sorted(set(StudySettings.model_fields) - set(RunSettings.model_fields)))
 """What a study file has and a run's settings have not."""
-_IN_EPOCHS = {"keep_from_epoch": floor, "keep_before_epoch": ceil, "warmup_epochs": float}
+_IN_EPOCHS: Mapping[str, Callable[[float], float]] = {
+    "keep_from_epoch": floor,
+    "keep_before_epoch": ceil,
+    "warmup_epochs": float,
+}
 """Keys of `train` that a preset counts in epochs -> how a share of them is rounded."""
 
 
