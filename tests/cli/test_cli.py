@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from neoresponse import __version__
 from neoresponse.cli import main
+from neoresponse.cli.console import show_left_out
+from neoresponse.settings.toml import to_toml
 
 VERBS = (
     *("phantom", "check", "split", "prepare", "search", "train", "predict"),
@@ -50,6 +52,74 @@ def test_wrong_usage_is_exit_code_2():
     assert "--patients" in call("phantom", "out", "--patients", "0", code=2)
 
 
+def test_the_next_command_names_a_split_only_where_there_is_one(phantom, tiny, tmp_path):
+    config = tmp_path / "tiny.toml"
+    config.write_text(to_toml(tiny))
+    cohort, split = phantom / "cohort", tmp_path / "split"
+    said = call("prepare", cohort, tmp_path / "prepared", "--config", config)
+    assert f"Next: neoresponse split {cohort} {split}\n" in said
+    call("split", cohort, split, "--config", config)
+    said = call("prepare", cohort, tmp_path / "prepared", "--config", config, "--force")
+    assert f"Next: neoresponse train {tmp_path / 'prepared'} {split} " in said
+
+
+def test_a_cohort_of_another_size_than_the_preset_is_split_by_the_ratio_and_says_so(
+    phantom, tmp_path
+):
+    said = call(
+        "split",
+        phantom / "cohort",
+        tmp_path / "split",
+        "--config",
+        "guo2024",
+        "--set",
+        "split.ratio=[4,3,3]",
+    )
+    assert "the preset's sizes [391, 49, 51] are for 491 patients, this cohort has" in said
+    assert said.count("decides") == 1
+
+
+def test_a_study_ends_by_saying_who_was_left_out_and_why(tmp_path):
+    flow = {
+        **{"schema": "neoresponse.flow/1", "num_rows": 27, "num_excluded": 3},
+        "reasons": [{"reason": "US-0 frame missing", "num_patients": 3}],
+    }
+    (tmp_path / "flow.json").write_text(json.dumps(flow))
+    said = CliRunner().invoke(_as_command(lambda: show_left_out(tmp_path))).output
+    assert said == "3 of 27 patients left out\n  3: US-0 frame missing\n"
+
+
+def test_a_wrong_verb_is_answered_with_the_nearest():
+    assert "Did you mean 'predict'?" in call("predcit", code=2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "study absent.toml OUT",
+        "train absent SPLIT OUT",
+        "train STORE SPLIT OUT --config gou2024",
+        "search absent SPLIT OUT",
+        "predict RUN absent OUT",
+        "explain RUN absent OUT",
+        "controls RUN absent OUT",
+    ],
+)
+def test_what_is_not_there_is_told_before_torch_is_imported(words, tmp_path):
+    code = (
+        "import sys; from neoresponse.cli import main\n"
+        f"try: main({words.split()})\n"
+        "finally: assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "AssertionError" not in ended.stderr
+    assert "expected" in ended.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_doctor_names_what_is_there():
     found = json.loads(call("doctor", "--json"))
     assert {"Python", "torch", "free disk"} <= {item["name"] for item in found}
@@ -87,7 +157,6 @@ def _as_command(function):
 
 
 def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
-    from neoresponse.settings.toml import to_toml
 
     config = tmp_path / "tiny.toml"
     config.write_text(to_toml(tiny))

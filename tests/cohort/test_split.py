@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neoresponse.cohort import count_parts, count_samples, read_split, split_patients, write_split
-from neoresponse.cohort.split import largest_remainder
+from neoresponse.cohort.split import Assignment, largest_remainder, unused_preset
+from neoresponse.data.augment import draw_samples
 from neoresponse.errors import CohortError, ConfigError, RunError
 from neoresponse.settings import AugmentSettings, SplitSettings
 from neoresponse.types import Patient
@@ -98,6 +99,45 @@ def test_mixed_multifocal_patients_are_split_like_all_others():
     assigned = split_patients(patients, SplitSettings(multifocal="mixed"), seed=1)
     assert {a.cohort for a in assigned} == {"primary", "TC1"}
     assert any(a.is_multifocal and a.split == "train" for a in assigned)
+
+
+def test_the_sizes_of_a_preset_are_for_a_cohort_of_exactly_that_many_patients():
+    preset = SplitSettings(preset_sizes=(391, 49, 51))
+    assert split_patients(cohort(), preset, seed=1) == split_patients(cohort(), GUO, seed=1)
+    assert unused_preset(491, preset) is None
+    others = cohort(20, 30, 3, 3)
+    assert split_patients(others, preset, seed=1) == split_patients(others, SplitSettings(), seed=1)
+    assert unused_preset(50, preset) == (
+        "split: the preset's sizes [391, 49, 51] are for 491 patients, this cohort has 50: the "
+        "ratio 8:1:1 decides"
+    )
+
+
+def test_sizes_that_you_wrote_still_refuse_a_cohort_that_they_do_not_fit():
+    mine = SplitSettings(sizes=(30, 10, 9), preset_sizes=(391, 49, 51))
+    with pytest.raises(ConfigError, match="add up to the 50 unifocal labelled"):
+        split_patients(cohort(20, 30, 3, 3), mine, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("num_pcr", "num_residual", "balanced"),
+    [
+        (105, 286, 601),  # as published: 315 beside 286
+        (15, 14, 29),  # 45 beside 14 is farther from equal
+        (10, 17, 27),  # 30 beside 17: 1.76 in place of 1.70
+        (10, 18, 48),  # 30 beside 18: 1.67 in place of 1.80
+        (40, 20, 60),
+    ],
+)
+def test_patients_are_flipped_only_where_that_brings_the_classes_nearer(
+    num_pcr, num_residual, balanced
+):
+    labels = [1] * num_pcr + [0] * num_residual
+    places = [Assignment(f"P{i}", "primary", "train", y, False) for i, y in enumerate(labels)]
+    assert count_samples(places, AugmentSettings()).balanced == balanced
+    plain = AugmentSettings(num_variants=0, us_factor=1)
+    ids = [place.patient_id for place in places]
+    assert len(draw_samples(ids, range(len(ids)), labels, plain, seed=1)) == balanced
 
 
 def test_sizes_that_do_not_add_up_are_refused_with_both_numbers():

@@ -162,6 +162,19 @@ def test_scores_give_what_needs_an_order_alone_and_say_so():
     assert found["calibration"]["slope"]["note"].endswith("not probabilities from 0 to 1")
 
 
+def test_two_columns_are_not_compared_in_words_where_patients_are_few():
+    label, first, second = cohort()
+    few = np.concatenate([np.flatnonzero(label == 1)[:9], np.flatnonzero(label == 0)])
+    text = evaluation_as_text(
+        evaluate_table(table(label[few], p=first[few], q=second[few]), SETTINGS)
+    )
+    assert "Too few to say: fewer than 10 patients of an outcome" in text
+    assert "p and q are not compared" in text
+    assert " less " not in text
+    whole = evaluation_as_text(evaluate_table(table(label, p=first, q=second), SETTINGS))
+    assert "p less q, same patients" in whole
+
+
 def test_words_about_scores_leave_out_what_scores_have_not():
     label, first, _ = cohort()
     text = evaluation_as_text(alone.evaluate_table(table(label, score=10 * first - 5), SETTINGS))

@@ -61,6 +61,13 @@ def test_equal_probabilities_are_an_auc_of_one_half(tmp_path):
     assert (found.auc.value, found.verdict) == (0.5, judge.FINE)
 
 
+@pytest.mark.parametrize("values", [CHANCE, GOOD])
+@pytest.mark.parametrize("left", [(), ("us_0",)])
+def test_with_fewer_than_ten_of_an_outcome_nothing_can_be_told(tmp_path, values, left):
+    folder = write(tmp_path, values, left=left, label=np.arange(NUM) < 9)
+    assert verdict(folder).verdict == judge.OPEN
+
+
 def test_with_something_left_an_auc_may_stay(tmp_path):
     found = verdict(write(tmp_path, GOOD))
     assert found.verdict == judge.FINE

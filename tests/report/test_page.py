@@ -303,6 +303,41 @@ def test_a_network_below_a_reference_model_is_named_in_the_result(make_study):
     assert "worse than a reference model" not in plain
 
 
+def test_with_few_patients_the_result_gives_no_verdict_and_draws_no_comparison(make_study):
+    work = make_study("few", num_patients=6)  # 4 of 12 test patients have pCR
+    path = work / "evaluation" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["runs"]["size_change_floor"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 1.0
+    write_json(path, metrics)
+    text = Reader(write_report(work, work / "report").read_text()).text
+    assert "too few to say: fewer than 10 patients of an outcome" in text
+    assert "against the clinical floor" not in text
+    assert "below a floor" not in text
+    assert "Only one right" not in text
+    enough = Reader(write_report(make_study(), work / "enough").read_text()).text
+    assert "too few to say" not in enough
+    assert "Only one right" in enough
+
+
+def test_with_cross_validation_its_result_is_the_headline(make_study):
+    work = make_study()
+    auc = {"value": 0.7125, "low": 0.6, "high": 0.8, "num_patients": 40, "method": "", "note": ""}
+    content = {
+        **{"schema": "neoresponse.cross-validation/1", "confidence": 0.95, "num_folds": 5},
+        **{"num_repeats": 2, "num_patients": 40, "num_pcr": 9, "num_inner_folds": 0},
+        **{"run_order": ["se_crosst"], "comparisons": [], "times_chosen": {}},
+        "runs": {"se_crosst": {"auc": auc, "deviation_over_folds": 0.1}},
+    }
+    folder = work / "cross-validation" / "evaluation"
+    folder.mkdir(parents=True)
+    write_json(folder / "cross-validation.json", content)
+    text = Reader(write_report(work, work / "report").read_text()).text
+    result = text[text.index("Result Cross-validation, 2 × 5 folds") : text.index("The one split")]
+    assert "40 patients (9 pCR)" in result
+    assert "0.71" in result
+    assert "too few to say" in result
+
+
 def test_a_contradiction_among_our_numbers_is_shown_in_the_result(make_study):
     work = make_study(without=("check", "split", "runs", "explain"))
     path = work / "evaluation" / "metrics.json"

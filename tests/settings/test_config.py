@@ -1,11 +1,15 @@
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from neoresponse.cli.options import NAMED
 from neoresponse.errors import ConfigError
 from neoresponse.settings import RunSettings, StudySettings
 from neoresponse.settings import toml as settings_file
+
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def write(path: Path, text: str) -> str:
@@ -15,15 +19,15 @@ def write(path: Path, text: str) -> str:
 
 def test_the_published_protocol_is_spelled_out():
     settings = settings_file.run_settings("guo2024")
-    assert settings.split.sizes == (391, 49, 51)
-    assert (settings.train.epochs, settings.train.keep_from_epoch) == (60, 40)
+    assert settings.split.preset_sizes == (391, 49, 51)
+    assert (settings.train.epochs, settings.train.kept_epochs) == (60, range(40, 60))
     assert settings.prepare.num_patches == 9
     assert settings.model.neck_dim * len(settings.model.pathways) + 4 == 20
 
 
 def test_the_defaults_are_the_published_protocol_but_for_the_named_sizes():
     named = settings_file.run_settings("guo2024")
-    sizeless = named.split.model_copy(update={"sizes": None})
+    sizeless = named.split.model_copy(update={"preset_sizes": None})
     assert named.model_copy(update={"split": sizeless}) == RunSettings()
 
 
@@ -69,9 +73,13 @@ def test_a_change_without_a_value_is_refused():
 
 
 def test_a_name_that_is_none_lists_those_there_are():
-    names = r"'ablations', 'architectures', 'demo', 'gpu_check', 'guo2024', 'guo2024_224', 'judge'"
-    with pytest.raises(ConfigError, match=rf"one of \[{names}, 'modern', 'recipes'\]"):
+    names = sorted(path.stem for path in CONFIGS.glob("*.toml"))
+    with pytest.raises(ConfigError, match=re.escape(f"one of {names}. ")):
         settings_file.run_settings("guo2042")
+
+
+def test_the_help_of_config_lists_every_preset():
+    assert sorted(NAMED) == sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
 def test_a_file_that_is_no_toml_names_the_place(tmp_path):
@@ -90,7 +98,72 @@ def test_settings_survive_the_way_through_toml(tmp_path):
 def test_a_file_can_start_from_another_one(tmp_path):
     path = write(tmp_path / "a.toml", 'base = "guo2024"\n[train]\nepochs = 50\n')
     settings = settings_file.run_settings(path)
-    assert (settings.train.epochs, settings.split.sizes) == (50, (391, 49, 51))
+    assert (settings.train.epochs, settings.split.preset_sizes) == (50, (391, 49, 51))
+
+
+@pytest.mark.parametrize("base", ["guo2024", "modern", "demo", "guo2024_224"])
+def test_epochs_alone_can_be_changed_on_every_preset(tmp_path, base):
+    path = write(tmp_path / "a.toml", f'base = "{base}"\n[train]\nepochs = 4\n')
+    for settings in (
+        settings_file.run_settings(path),
+        settings_file.run_settings(base, ("train.epochs=4",)),
+        settings_file.run_settings(
+            write(tmp_path / "b.toml", f'base = "{base}"'), ("train.epochs=4",)
+        ),
+    ):
+        kept = range(0, 4) if base == "modern" else range(2, 4)  # 20 of 300, or the last third
+        assert settings.train.kept_epochs == kept
+        assert settings.train.warmup_epochs < 4
+
+
+def test_what_a_preset_counts_in_epochs_keeps_its_share_and_what_you_write_stays():
+    train = settings_file.run_settings("modern", ("train.epochs=30",)).train
+    assert (train.kept_epochs, train.warmup_epochs) == (range(2, 30), 1)
+    own = ("train.epochs=30", "train.keep_from_epoch=9", "train.warmup_epochs=5")
+    train = settings_file.run_settings("modern", own).train
+    assert (train.kept_epochs, train.warmup_epochs) == (range(9, 30), 5)
+
+
+def test_epochs_and_a_kept_window_that_you_wrote_and_that_do_not_fit_are_refused(tmp_path):
+    path = write(tmp_path / "a.toml", "[train]\nkeep_from_epoch = 40\n")
+    with pytest.raises(ConfigError) as refused:
+        settings_file.run_settings(path, ("train.epochs=4",))
+    sentence = "train: keep_from_epoch must be below epochs, got 40 and 4. Change these keys."
+    assert str(refused.value) == f"{path}: {sentence}"
+
+
+@pytest.mark.parametrize("written", ['sizes = "ratio"', "sizes = [20, 5, 4]"])
+def test_sizes_that_you_write_replace_those_of_a_preset(tmp_path, written):
+    path = write(tmp_path / "a.toml", f'base = "guo2024"\n[split]\n{written}\n')
+    split = settings_file.run_settings(path).split
+    assert split.sizes == ((20, 5, 4) if "[" in written else None)
+    if "[" not in written:
+        assert split.preset_sizes is None
+
+
+@pytest.mark.parametrize(
+    ("change", "meant"),
+    [
+        ("train.epoch=3", "train.epochs"),
+        ("epochs=3", "train.epochs"),
+        ("trian.epochs=3", "train"),
+        ("train.augment.flip=true", "train.augment.flips"),
+        ("evaluate.treshold=half", "evaluate.threshold"),
+    ],
+)
+def test_a_wrong_key_is_answered_with_the_nearest(change, meant):
+    with pytest.raises(ConfigError, match=rf"\(did you mean {meant}\?\)"):
+        settings_file.run_settings("guo2024", (change,))
+
+
+def test_a_wrong_key_of_a_run_in_a_study_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"did you mean model.backbone\?"):
+        settings_file.study_settings("demo", ("cohort=c", "runs.a.backbon=resnet50"))
+
+
+def test_a_misspelt_preset_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"Did you mean guo2024\?"):
+        settings_file.run_settings("gou2024")
 
 
 def test_a_study_counts_its_cohort_from_its_own_folder(tmp_path):

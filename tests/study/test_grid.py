@@ -12,16 +12,19 @@ from statistics import mean
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from neoresponse.cohort.split import read_split
 from neoresponse.contracts.predictions import read_card, read_predictions
 from neoresponse.durable import sha256_of
-from neoresponse.errors import RunError, Stopped
+from neoresponse.errors import NeoresponseError, RunError, Stopped
 from neoresponse.evaluation.reference import (
     reference_predictions,
     reference_predictions_elsewhere,
 )
 from neoresponse.grid import run as grid_run
+from neoresponse.leaks import find_leaks, gather, part_of_patients, shared_patients
 from neoresponse.preprocess.store import open_store
 from neoresponse.settings import StudySettings
 from neoresponse.settings.toml import to_toml
@@ -155,8 +158,10 @@ def test_one_more_seed_trains_just_that_one(done, settings, tmp_path):
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tiny, phantom, tmp_path):
+    others = tmp_path / "others.safetensors"
+    save_file({"of_another_network": torch.zeros(1)}, others)
     runs = {
-        "broken": {"weights": str(tmp_path / "nowhere.safetensors")},
+        "broken": {"weights": str(others)},
         "us": {"pathways": ["dou_ult"]},
     }
     settings = StudySettings.model_validate(
@@ -166,10 +171,50 @@ def test_a_run_that_fails_does_not_stop_the_others(tiny, phantom, tmp_path):
     with pytest.raises(RunError, match="every training to end well, 1 did not") as caught:
         run_study(settings, tmp_path / "study", watch=lambda states, _left: seen.append(states))
     assert "broken: " in str(caught.value)
-    assert "nowhere.safetensors" in str(caught.value)
+    assert "others.safetensors" in str(caught.value)
     page = (tmp_path / "study" / "report" / "report.html").read_text()
     assert "Not in this report:</strong> broken." in page
     assert {one.name: one.state for one in seen[-1]} == {"broken": "failed", "us": "done"}
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"external": {"b": "nowhere"}}, "nowhere: expected a folder with cohort.toml"),
+        ({"truth": "nowhere"}, "expected the oracle of a phantom"),
+        ({"runs": {"a": {"weights": "nowhere.safetensors"}}}, "nowhere.safetensors: expected"),
+        ({"runs": {"a": {"backbone": "inception_v3"}}}, "takes pictures of 32 px, got 'inception"),
+    ],
+)
+def test_what_a_study_lacks_is_told_before_its_folder_is_made(settings, tmp_path, change, missing):
+    lacking = StudySettings.model_validate({**settings.model_dump(), **change})
+    with pytest.raises(NeoresponseError, match=missing):
+        run_study(lacking, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_training_patients_in_a_cohort_from_elsewhere_are_named(done, phantom, tmp_path):
+    own, part_of = open_store(done / "prepared"), part_of_patients(read_split(done / "split"))
+    seen = {i for i, part in part_of.items() if part in ("train", "validation")}
+    # The two phantoms number their patients alike and share no picture.
+    other = shared_patients(own, part_of, open_store(done / "external/b/prepared"), "b")
+    assert {leak.kind for leak in other} == {"patient in two parts"}
+    assert {i for leak in other for i in leak.patients} <= seen
+    metrics = json.loads((done / "external/b/evaluation/metrics.json").read_text())
+    assert metrics["training_patients"] == [leak.sentence for leak in other]
+    assert "it may not be independent" in (done / "report/report.html").read_text()
+    study = shutil.copytree(done, tmp_path / "study")
+    shutil.rmtree(study / "external" / "b" / "prepared")
+    copy = shutil.copytree(study / "prepared", study / "external" / "b" / "prepared")
+    renamed = json.loads((copy / "manifest.json").read_text())
+    for number, patient in enumerate(renamed["patients"]):
+        if number % 2:
+            patient["patient_id"] = f"Q-{number + 500}"
+    (copy / "manifest.json").write_text(json.dumps(renamed))
+    found = shared_patients(own, part_of, open_store(copy), "b")
+    assert {leak.kind for leak in found} == {"patient in two parts", "copied image"}
+    assert {i for leak in found for i in leak.patients} & set(part_of) == seen
+    assert set(found) <= set(find_leaks(gather([study])))
 
 
 def test_too_few_patients_for_the_folds_are_told_before_any_training(settings, tmp_path):

@@ -18,7 +18,9 @@ from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import save_bundle
 from neoresponse.models.trained import load_model
 from neoresponse.preprocess.store import prepare_store
-from neoresponse.settings.toml import run_settings
+from neoresponse.report.sources import read_epochs
+from neoresponse.settings import ModelSettings
+from neoresponse.settings.toml import run_settings, with_changes
 from neoresponse.training import finite, loop
 from neoresponse.training.fit import fit_inputs
 from neoresponse.training.loop import Place, train_network
@@ -88,6 +90,35 @@ def test_an_unfinished_run_with_other_settings_is_refused(run, store, assignment
     other = tiny.model_copy(update={"seed": 2})
     with pytest.raises(RunError, match="this unfinished run was started with"):
         train_run(store, assignments, other, folder)
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "inception_v4"])
+def test_a_network_that_needs_larger_pictures_is_refused_before_a_folder_is_made(
+    store, assignments, tiny, tmp_path, name
+):
+    settings = tiny.model_copy(update={"model": ModelSettings(backbone=name)})
+    with pytest.raises(ConfigError) as refused:
+        train_run(store, assignments, settings, tmp_path / "run")
+    assert str(refused.value).startswith(
+        "model.backbone: expected a network that takes pictures of 32 px, got "
+        f"{name!r}, which needs "
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_validation_patients_of_one_class_have_no_auc_and_the_loss_decides(
+    store, assignments, tiny, tmp_path
+):
+    kept = [a for a in assignments if a.split != "validation" or a.label == 0]
+    settings = with_changes(tiny, {"train": {"keep": "auc"}}, "test")
+    train_run(store, kept, settings, tmp_path / "run")
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["validation_auc"] for row in rows] == ["", ""]
+    best = min(rows, key=lambda row: float(row["validation_loss"]))
+    assert best["is_kept"] == "1"
+    assert "AUC" not in (tmp_path / "run" / "progress.svg").read_text()
+    assert read_epochs(tmp_path / "run" / "metrics.csv")[0].auc is None
 
 
 def test_a_store_prepared_otherwise_is_refused(store, assignments, tiny, tmp_path):

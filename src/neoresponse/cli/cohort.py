@@ -102,13 +102,14 @@ def split(
     cohort: Path, out: Path, config: str | None, changes: tuple[str, ...], force: bool
 ) -> None:
     """Decide, by patient, who of COHORT is trained on; write it to OUT."""
+    from neoresponse.settings.toml import run_settings
+
+    settings = run_settings(config, changes)
     from neoresponse.cohort.split import split_patients, write_split
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
     from neoresponse.contracts.split import SplitSummary
     from neoresponse.folders import check_output, new_folder
-    from neoresponse.settings.toml import run_settings
 
-    settings = run_settings(config, changes)
     check_output(
         out, mark=SplitSummary.FILE_NAME, force=force, inputs=(cohort, settings_file(config))
     )
@@ -117,7 +118,7 @@ def split(
     assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
     with new_folder(out, mark=SplitSummary.FILE_NAME, force=force) as part:
         write_split(part, assignments, settings.train.augment, seed=settings.seed)
-    show_split(out)
+    show_split(out, settings.split)
     wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
 
 
@@ -139,18 +140,22 @@ def prepare(
 
     With --force, rows of an older store at OUT are reused where nothing changed.
     """
-    from neoresponse.cohort.validate import check_cohort, raise_on_stop
-    from neoresponse.folders import check_output
-    from neoresponse.preprocess.store import MANIFEST, prepare_store
     from neoresponse.settings.toml import run_settings
 
     settings = run_settings(config, changes)
+    from neoresponse.cohort.validate import check_cohort, raise_on_stop
+    from neoresponse.folders import check_output
+    from neoresponse.preprocess.store import MANIFEST, prepare_store
+
     check_output(out, mark=MANIFEST, force=force, inputs=(cohort, settings_file(config)))
     checked = check_cohort(cohort, need_label=not unlabelled, track=track)
     raise_on_stop(checked)
     store = prepare_store(checked, out, settings.prepare, force=force, track=track)
     click.echo(f"{len(store.patients)} patients stored, {num_left_out(checked)} left out")
-    to_train = f"neoresponse train {out} {out.parent / 'split'} {out.parent / 'runs' / 'NAME'}"
+    split_folder = out.parent / "split"
+    to_train = f"neoresponse split {cohort} {split_folder}"
+    if (split_folder / "split.json").is_file():
+        to_train = f"neoresponse train {out} {split_folder} {out.parent / 'runs' / 'NAME'}"
     to_predict = f"neoresponse predict RUN {out} {out.parent / 'predicted'}"
     wrote(out, to_predict if unlabelled else to_train)
 

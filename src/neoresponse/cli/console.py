@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from neoresponse.cohort.validate import CheckedCohort
     from neoresponse.grid.watch import JobState, Watch
+    from neoresponse.settings import SplitSettings
 
 T = TypeVar("T")
 
@@ -102,8 +103,9 @@ def num_left_out(checked: "CheckedCohort") -> int:
     return int(checked.num_rows) - len(checked.patients)
 
 
-def show_split(folder: Path) -> None:
-    """Patients per part, and training samples."""
+def show_split(folder: Path, settings: "SplitSettings | None" = None) -> None:
+    """Patients per part, training samples, and whether a preset's sizes were not used."""
+    from neoresponse.cohort.split import unused_preset
     from neoresponse.contracts.record import read_record
     from neoresponse.contracts.split import SplitSummary
 
@@ -112,11 +114,38 @@ def show_split(folder: Path) -> None:
         count = summary.counts[name]
         num_residual = count.num_patients - count.num_pcr
         click.echo(f"{name} {count.num_patients} ({count.num_pcr}/{num_residual})")
+    num_divided = sum(summary.counts[name].num_patients for name in ("train", "validation", "TC1"))
+    unused = None if settings is None else unused_preset(num_divided, settings)
+    if unused:
+        click.echo(unused)
     samples = summary.samples
     click.echo(
         f"training samples: {samples.balanced} balanced, {samples.augmented} augmented, "
         f"{samples.with_ultrasound_versions:,} with ultrasound versions"
     )
+
+
+def show_study(folder: Path, settings: "SplitSettings | None" = None) -> None:
+    """What a finished study says at its end: the split, who was left out, whom training saw."""
+    from neoresponse.contracts.metrics import Metrics
+    from neoresponse.contracts.record import read_record
+
+    show_split(folder / "split", settings)
+    show_left_out(folder / "check")
+    for path in sorted(folder.glob("external/*/evaluation")):
+        for sentence in read_record(path, Metrics).training_patients:
+            click.echo(f"external cohort {sentence}")
+
+
+def show_left_out(folder: Path) -> None:
+    """How many rows of the patient table were left out, and a line for each reason."""
+    from neoresponse.contracts.flow import Flow
+    from neoresponse.contracts.record import read_record
+
+    flow = read_record(folder, Flow)
+    click.echo(f"{flow.num_excluded} of {flow.num_rows} patients left out")
+    for reason in flow.reasons:
+        click.echo(f"  {reason.num_patients}: {reason.reason}")
 
 
 def has_grave_findings(checked: "CheckedCohort") -> bool:

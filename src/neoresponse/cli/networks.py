@@ -1,4 +1,7 @@
-"""Verbs that search, train and predict."""
+"""Verbs that search, train and predict.
+
+Each reads its settings and inputs before it imports torch, so that a wrong name is told at once.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +18,7 @@ from neoresponse.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from neoresponse.cohort.split import Assignment
     from neoresponse.preprocess.store import Store
 
 
@@ -37,19 +41,18 @@ def search(
     What may vary stands under [search.space] of the settings. Validation and test patients of SPLIT
     are not looked at. A search that was stopped goes on when the same command is given again.
     """
-    from neoresponse.cohort.split import read_split
-    from neoresponse.contracts.search import SearchInputs
-    from neoresponse.folders import check_output
-    from neoresponse.preprocess.store import open_store
-    from neoresponse.search.search import Search, run_search
     from neoresponse.settings.toml import run_settings
 
     settings = run_settings(config, changes)
+    from neoresponse.contracts.search import SearchInputs
+    from neoresponse.folders import check_output
+
     inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
     check_output(out, mark=SearchInputs.FILE_NAME, force=True, inputs=inputs)
-    task = Search(
-        open_store(prepared), read_split(split_folder), settings, track=track, say=click.echo
-    )
+    store, assignments = _read_inputs(prepared, split_folder)
+    from neoresponse.search.search import Search, run_search
+
+    task = Search(store, assignments, settings, track=track, say=click.echo)
     best = run_search(task, out, force=force)
     click.echo(
         f"Wrote {best}\nNext: neoresponse train {prepared} {split_folder} "
@@ -76,19 +79,20 @@ def train(
     A run that was stopped goes on where it stood when the same command is given again. Under
     torchrun, several processes train it together.
     """
-    from neoresponse.cohort.split import read_split
-    from neoresponse.folders import check_output
-    from neoresponse.preprocess.store import open_store
     from neoresponse.settings.toml import run_settings
-    from neoresponse.training.run import INPUTS, keep_older_run, train_run
+
+    settings = run_settings(config, changes)
+    from neoresponse.contracts.run import RunInputs
+    from neoresponse.folders import check_output
+
+    inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
+    check_output(out, mark=RunInputs.FILE_NAME, force=True, inputs=inputs)
+    store, assignments = _read_inputs(prepared, split_folder)
+    from neoresponse.training.run import keep_older_run, train_run
     from neoresponse.training.team import open_team
 
     with open_team() as team:
         with team.together():
-            settings = run_settings(config, changes)
-            inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
-            check_output(out, mark=INPUTS, force=True, inputs=inputs)
-            store, assignments = open_store(prepared), read_split(split_folder)
             if force and team.is_first:
                 keep_older_run(out, store, assignments, settings)
         summary = train_run(store, assignments, settings, out, track=track)
@@ -116,6 +120,8 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
     from neoresponse.errors import RunError
     from neoresponse.folders import check_output, new_folder
     from neoresponse.preprocess.store import open_store
+
+    store = open_store(prepared)
     from neoresponse.training.outputs import predict_new, predict_run
     from neoresponse.training.team import open_team
 
@@ -124,7 +130,7 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
         with team.together():
             if out is not None:
                 check_output(out, mark=CARD_NAME, force=force, inputs=(run, prepared))
-            store, part = open_store(prepared), out or run
+            part = out or run
             if out is None and written.exists() and not force:
                 raise RunError(
                     f"{written}: expected no file, found one. Add --force to replace it."
@@ -158,3 +164,11 @@ def _describe_new(run: Path, store: "Store", folder: Path) -> None:
     chosen = {"threshold": point.threshold, "threshold_note": point.note}
     write_card(folder, read_card(folder).model_copy(update=chosen))
     write_patient_characteristics(folder, store, list(store.row_of))
+
+
+def _read_inputs(prepared: Path, split_folder: Path) -> "tuple[Store, tuple[Assignment, ...]]":
+    """The store and the split that a training needs."""
+    from neoresponse.cohort.split import read_split
+    from neoresponse.preprocess.store import open_store
+
+    return open_store(prepared), read_split(split_folder)

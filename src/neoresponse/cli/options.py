@@ -6,6 +6,11 @@ from typing import Any
 
 import click
 
+NAMED = (
+    *("guo2024", "guo2024_224", "modern", "demo", "ablations", "architectures", "recipes"),
+    *("judge", "gpu_check"),
+)
+"""Configurations that come with the software, the protocol first."""
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ANY_PATH = click.Path(path_type=Path)
 force_option = click.option(
@@ -25,7 +30,7 @@ def settings_file(config: str | None) -> Path | None:
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--config and --set."""
     config = click.option(
-        "--config", metavar="FILE|NAME", help="Settings: a TOML file, or guo2024 or demo."
+        "--config", metavar="FILE|NAME", help=f"Settings: a TOML file, or {', '.join(NAMED)}."
     )
     change = click.option(
         "--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting; may repeat."

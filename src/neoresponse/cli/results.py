@@ -172,14 +172,15 @@ def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bo
     from neoresponse.contracts.record import read_record, write_record
     from neoresponse.evaluation import controls as judge
     from neoresponse.evaluation.limit import read_oracle
-    from neoresponse.explain.controls import predict_controls
     from neoresponse.folders import check_output, new_folder
     from neoresponse.preprocess.store import open_store
-    from neoresponse.training.outputs import open_run
 
     check_output(out, mark=Controls.FILE_NAME, force=force, inputs=(run, prepared, truth))
     oracle = read_oracle(truth) if truth is not None else None
     store = open_store(prepared)
+    from neoresponse.explain.controls import predict_controls
+    from neoresponse.training.outputs import open_run
+
     with new_folder(out, mark=Controls.FILE_NAME, force=force) as part:
         predict_controls(open_run(run), store, read_split(run), part, track=track)
         verdicts = judge.judge_controls(part, oracle)
@@ -212,24 +213,26 @@ def explain(
     """
     from neoresponse.contracts.explanation import Explanation
     from neoresponse.evaluation.operating_point import operating_point_of_run
-    from neoresponse.explain.patients import MapStyle, explain_patients, find_patients
     from neoresponse.folders import check_output, new_folder
     from neoresponse.preprocess.store import open_store
     from neoresponse.settings.toml import run_settings
-    from neoresponse.training.outputs import open_run
-    from neoresponse.training.run import is_trained_on
 
     settings = run_settings(config, changes).explain
     inputs = (run, prepared, settings_file(config))
     check_output(out, mark=Explanation.FILE_NAME, force=force, inputs=inputs)
     store = open_store(prepared)
+    from neoresponse.explain.patients import MapStyle, explain_patients, find_patients
+    from neoresponse.training.outputs import open_run
+    from neoresponse.training.run import is_trained_on
+
     is_own = is_trained_on(run, store)
     chosen = find_patients(run, store, patients, is_own=is_own, num_patients=settings.num_patients)
     with new_folder(out, mark=Explanation.FILE_NAME, force=force) as part:
         tracked = track(chosen, name="explain")
         style = MapStyle(settings.stage, operating_point_of_run(run).threshold)
         explain_patients(open_run(run), store, tracked, part, style=style)
-    wrote(out, f"neoresponse report {out.parent.parent} {out.parent.parent / 'report'}")
+    work = out.parent.parent if out.parent.name == "explain" else out.parent
+    wrote(out, f"neoresponse report {work} {work / 'report'}")
 
 
 @click.command()

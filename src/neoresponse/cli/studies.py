@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from neoresponse.cli.console import show_split, track, watching
+from neoresponse.cli.console import show_study, track, watching
 from neoresponse.cli.options import ANY_PATH, FOLDER, begin_option, json_option, settings_file
 
 
@@ -25,9 +25,10 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, f
     """
     from neoresponse.folders import keep_apart
     from neoresponse.settings.toml import study_settings
-    from neoresponse.study import keep_older_study, run_study
 
     settings = study_settings(str(study_file), changes)
+    from neoresponse.study import keep_older_study, run_study
+
     if status:
         from neoresponse.study.status import as_text, study_status
 
@@ -39,7 +40,7 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, f
         keep_older_study(settings, out, track=track)
     with watching() as watch:
         page = run_study(settings, out, track=track, say=click.echo, watch=watch)
-    show_split(out / "split")
+    show_study(out, settings.split)
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 
@@ -61,7 +62,7 @@ def demo(out: Path, force: bool) -> None:
             set_aside(out, mark=StudyRecord.FILE_NAME)
     with watching() as watch:
         page = run_demo(out, track=track, say=click.echo, watch=watch)
-    show_split(out / "study" / "split")
+    show_study(out / "study")
     click.echo(f"Wrote {page}\nOpen it in a browser.")
 
 

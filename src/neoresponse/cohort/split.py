@@ -85,6 +85,23 @@ def split_patients(
     return tuple(_assignment(p, *places[p.patient_id]) for p in labelled)
 
 
+def unused_preset(num_patients: int, settings: SplitSettings) -> str | None:
+    """One line where a preset names sizes for another number of patients; else None.
+
+    Args:
+        num_patients: patients in train, validation and TC1 together.
+        settings: that the split was drawn with.
+    """
+    preset = settings.preset_sizes
+    if settings.sizes is not None or preset is None or sum(preset) == num_patients:
+        return None
+    ratio = ":".join(f"{share:g}" for share in settings.ratio)
+    return (
+        f"split: the preset's sizes {list(preset)} are for {sum(preset)} patients, this cohort has "
+        f"{num_patients}: the ratio {ratio} decides"
+    )
+
+
 def largest_remainder(total: int, weights: Sequence[float]) -> tuple[int, ...]:
     """Divide a whole number in proportion: floors first, then one each by largest remainder.
 
@@ -110,7 +127,7 @@ def count_samples(assignments: Sequence[Assignment], augment: AugmentSettings) -
         augment: which variants are made.
     """
     labels = [a.label for a in assignments if a.split == "train"]
-    flips_per_pcr = 2 if augment.flips else 0
+    flips_per_pcr = 2 if augment.flips_pcr(labels) else 0
     balanced = len(labels) + flips_per_pcr * sum(labels)
     augmented = balanced * (1 + augment.num_variants)
     return SampleCounts(
@@ -200,6 +217,9 @@ _PART_NAMES = ("train", "validation", "TC1", "TC2")
 def _part_sizes(num_patients: int, settings: SplitSettings) -> tuple[int, ...]:
     """Patients in each drawn part."""
     kind = "unifocal labelled" if settings.multifocal == "TC2" else "labelled"
+    preset = settings.preset_sizes
+    if settings.sizes is None and preset is not None and sum(preset) == num_patients:
+        return preset
     if settings.sizes is None:
         if min(settings.ratio) <= 0:
             raise ConfigError(
@@ -211,7 +231,7 @@ def _part_sizes(num_patients: int, settings: SplitSettings) -> tuple[int, ...]:
         raise ConfigError(
             f"split.sizes: expected three sizes above 0 that add up to the {num_patients} {kind} "
             f"patients, got {list(settings.sizes)}, which add up to {sum(settings.sizes)}. "
-            "Change split.sizes, or remove it so that split.ratio decides."
+            'Change split.sizes, or set it to "ratio" so that split.ratio decides.'
         )
     return settings.sizes
 

@@ -8,6 +8,9 @@ import numpy as np
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.types import FloatArray, IntArray
 
+FEW = 10
+"""With fewer patients of either outcome no verdict is given and nothing is compared."""
+TOO_FEW = f"too few to say: fewer than {FEW} patients of an outcome"
 TRAIN, VALIDATION, BOTH_TESTS = "train", "validation", "TC1+TC2"
 
 
@@ -30,6 +33,11 @@ def groups_of_patients(rows: Sequence[Prediction]) -> dict[str, Group]:
     if {"TC1", "TC2"} <= set(members):
         members[BOTH_TESTS] = [row for row in tested if row.cohort in ("TC1", "TC2")]
     return {name: _group(found) for name, found in members.items() if found}
+
+
+def are_too_few(num_patients: int, num_pcr: int) -> bool:
+    """Whether patients are too few for a verdict or a comparison."""
+    return min(num_pcr, num_patients - num_pcr) < FEW
 
 
 def test_cohorts(names: Sequence[str]) -> list[str]:

@@ -323,3 +323,5 @@ class Metrics(FileRecord):
     limits: tuple[Limit, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()
     contradictions: tuple[ContradictionRow, ...] = ()
+    training_patients: tuple[str, ...] = ()
+    """Of a cohort from elsewhere: a sentence for each training patient that is found in it."""

@@ -1,6 +1,7 @@
 """Training samples: drawn once, recorded, and applied to whole batches on the device.
 
-Guo 2024, Methods: each training pCR patient is also flipped up-down and left-right (391 -> 601),
+Guo 2024, Methods: each training pCR patient is also flipped up-down and left-right (391 -> 601);
+ours: only where three times as many pCR samples come nearer to the others (`flips_pcr`). Then
 each sample has four variants by rotation up to 10 degrees and scaling (601 -> 3005), and
 ultrasound is varied again to four versions (3005 -> 12,020): "one round of data augmentation to
 pathology images and two rounds ... to ultrasound images". The second round starts from the first,
@@ -70,7 +71,8 @@ def draw_samples(
 ) -> Samples:
     """Draw every training sample.
 
-    A patient's draws depend on the seed and on the patient alone, not on who else is trained on.
+    A patient's draws depend on the seed and on the patient alone, not on who else is trained on;
+    whether it is flipped, on how many there are of each class.
 
     Args:
         patient_ids: training patients.
@@ -80,10 +82,11 @@ def draw_samples(
         seed: the run's seed.
     """
     table: list[tuple[float, ...]] = []
+    is_flipped = settings.flips_pcr(label)
     for patient_id, row, outcome in zip(patient_ids, rows, label, strict=True):
         digest = hashlib.sha256(patient_id.encode()).digest()
         rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
-        flips = [NO_FLIP, UP_DOWN, LEFT_RIGHT] if settings.flips and outcome == 1 else [NO_FLIP]
+        flips = [NO_FLIP, UP_DOWN, LEFT_RIGHT] if is_flipped and outcome == 1 else [NO_FLIP]
         for flip, variant in product(flips, range(1 + settings.num_variants)):
             angle, scale = _draw_change(rng, settings) if variant else (0.0, 1.0)
             for version in range(settings.us_factor):

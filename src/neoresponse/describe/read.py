@@ -25,6 +25,7 @@ from neoresponse.cohort.dictionary import (
     TableSection,
 )
 from neoresponse.cohort.label_table import PCR
+from neoresponse.cohort.split import Assignment
 from neoresponse.contracts.predictions import read_card, read_predictions
 from neoresponse.describe.variables import (
     CohortTable,
@@ -145,14 +146,15 @@ def table_of_cohort(
         CohortError: nothing can go on, or the split names patients who do not pass.
         RunError: split or predictions cannot be read.
     """
+    rows = read_predictions(predictions) if predictions is not None else []
+    drawn = read_split(split) if split is not None else ()
     checked = check_cohort(folder, track=track)
     raise_on_stop(checked)
     patients = [patient for patient in checked.patients if patient.label is not None]
     num_left_out = checked.num_rows - len(patients)
-    part_of = _parts(split, {patient.patient_id for patient in patients})
+    part_of = _parts(split, drawn, {patient.patient_id for patient in patients})
     if part_of:
         patients = [patient for patient in patients if patient.patient_id in part_of]
-    rows = read_predictions(predictions) if predictions is not None else []
     predicted = {row.patient_id: row.probability for row in rows}
     values = [predicted.get(patient.patient_id) for patient in patients]
     return CohortTable(
@@ -189,14 +191,9 @@ def variables_of_patients(patients: Sequence[Patient]) -> tuple[Variable, ...]:
     return tuple(found)
 
 
-def _parts(split: Path | None, known: set[str]) -> dict[str, str]:
+def _parts(split: Path | None, drawn: Sequence[Assignment], known: set[str]) -> dict[str, str]:
     """Patient -> part of the split; empty without a split."""
-    if split is None:
-        return {}
-    found = {
-        one.patient_id: one.split if one.cohort == "primary" else one.cohort
-        for one in read_split(split)
-    }
+    found = {one.patient_id: one.split if one.cohort == "primary" else one.cohort for one in drawn}
     num_unknown = len(set(found) - known)
     if num_unknown:
         raise CohortError(

@@ -2,7 +2,7 @@
 
 What must hold follows from what a control leaves of the patient. With nothing left the AUC is one
 half; with something left it is no better than with the true inputs and, on a phantom, no better
-than the best possible from what is left.
+than the best possible from what is left. Fewer than ten patients of an outcome tell nothing.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from neoresponse.contracts.controls import ControlFile, Controls, Verdict
+from neoresponse.contracts.groups import are_too_few
 from neoresponse.contracts.predictions import Prediction, read_predictions
 from neoresponse.contracts.record import read_record
 from neoresponse.errors import RunError
@@ -126,6 +127,9 @@ def _judged(seen: _Seen) -> Verdict:
         bounds = [minus(seen.true_probability, confidence=JUDGED)]
         bounds += [minus(seen.best, confidence=JUDGED)] if seen.best is not None else []
         verdict = _no_better(bounds, falls=control.falls)
+    is_constant = bool(np.ptp(seen.probability) == 0)  # one half, whoever the patients are
+    if are_too_few(len(seen.label), int(seen.label.sum())) and not is_constant:
+        verdict = OPEN
     return Verdict(
         name=control.name,
         what=control.what,

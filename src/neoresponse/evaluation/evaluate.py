@@ -112,6 +112,7 @@ def evaluate_files(
     Raises:
         RunError: a file cannot be read, or two runs give one patient different labels.
     """
+    oracle = None if truth is None else read_oracle(truth)
     cards = {name: read_card(path.parent) for name, path in sources.items()}
     files = {**sources, **reference_files(reference)}
     predictions = {name: read_predictions(path) for name, path in files.items()}
@@ -129,12 +130,12 @@ def evaluate_files(
     described = reference or next(iter(sources.values())).parent
     known = read_characteristics(described / CHARACTERISTICS)
     metrics = metrics.model_copy(update={"subgroups": _subgroups(predictions, known, settings)})
-    if truth is None:
+    if oracle is None:
         return metrics
     inputs = {name: frozenset(card.inputs) for name, card in cards.items()}
     inputs[CLINICAL_ONLY] = frozenset([Modality.CLINICAL])
     limited = {name: rows for name, rows in predictions.items() if inputs.get(name)}
-    found = limits(limited, inputs, read_oracle(truth), confidence=settings.confidence)
+    found = limits(limited, inputs, oracle, confidence=settings.confidence)
     return metrics.model_copy(update={"limits": tuple(found)})
 
 

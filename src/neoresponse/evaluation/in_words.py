@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from neoresponse.contracts.evaluation import AucDifference, ColumnMetrics, TableEvaluation
+from neoresponse.contracts.groups import TOO_FEW, are_too_few
 from neoresponse.contracts.metrics import Calibration, NetBenefitDifference
 from neoresponse.types import Estimate
 
@@ -46,6 +47,8 @@ def _head(found: TableEvaluation) -> Iterator[str]:
     missing = [f"{num} without {name}" for name, num in found.num_missing.items() if num]
     lost = f": {', '.join(missing)}" if missing else ""
     yield f"{found.num_left_out} of {found.num_rows} rows left out{lost}"
+    if are_too_few(found.num_patients, found.num_pcr):
+        yield TOO_FEW.capitalize()
     yield f"{100 * found.confidence:g} % intervals stand in brackets"
 
 
@@ -88,6 +91,9 @@ def _comparison(found: TableEvaluation) -> Iterator[str]:
     """The first column less the second."""
     pair = found.comparison
     if pair is None:
+        return
+    if are_too_few(found.num_patients, found.num_pcr):
+        yield f"\n{pair.first} and {pair.second} are not compared: {TOO_FEW}"
         return
     yield f"\n{pair.first} less {pair.second}, same patients"
     difference = pair.auc_difference

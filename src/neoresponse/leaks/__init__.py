@@ -5,6 +5,7 @@ kinds stand in `leak.KINDS`. `record_opening` keeps the ledger of evaluations on
 """
 
 from neoresponse.leaks.audit import find_leaks
+from neoresponse.leaks.elsewhere import part_of_patients, shared_patients
 from neoresponse.leaks.leak import KINDS, Leak, as_text, in_order
 from neoresponse.leaks.near import NearCopy, near_copies, thumbnail
 from neoresponse.leaks.openings import read_openings, record_files, record_opening
@@ -20,8 +21,10 @@ __all__ = [
     "gather",
     "in_order",
     "near_copies",
+    "part_of_patients",
     "read_openings",
     "record_files",
     "record_opening",
+    "shared_patients",
     "thumbnail",
 ]

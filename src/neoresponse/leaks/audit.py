@@ -1,5 +1,6 @@
 """All checks for leaks over all that was given."""
 
+from neoresponse.leaks.elsewhere import shared_patients
 from neoresponse.leaks.leak import Leak, in_order
 from neoresponse.leaks.openings import opened_again
 from neoresponse.leaks.outcome import outcome_columns, outcome_files
@@ -35,6 +36,10 @@ def find_leaks(sources: Sources, *, track: Track = untracked) -> tuple[Leak, ...
     if not pictures and sources.store is not None:
         pictures = pictures_of_store(sources.store, table)
     found += shared_pictures(pictures)
+    if sources.store is not None:
+        part_of = {entry.patient_id: entry.part for entry in table}
+        for name, store in sources.elsewhere.items():
+            found += shared_patients(sources.store, part_of, store, name)
     for run in sources.runs:
         found += run_leaks(run, sources.store)
     for folder in sources.ledgers:

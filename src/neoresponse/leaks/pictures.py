@@ -86,6 +86,11 @@ def pictures_of_store(store: Store, entries: Sequence[Entry]) -> list[Picture]:
     return found
 
 
+def equal_pictures(pictures: Sequence[Picture]) -> list[Leak]:
+    """Pictures that two patients share, pixel by pixel; one id in two parts is two patients."""
+    return [_copied(group) for group in _same(pictures)]
+
+
 def shared_pictures(pictures: Sequence[Picture]) -> list[Leak]:
     """Pictures that two patients share: the same file or pixels, or one that is nearly the same."""
     found = [_copied(group) for group in _same(pictures)]
@@ -167,7 +172,7 @@ def _same(pictures: Sequence[Picture]) -> list[list[Picture]]:
     return [
         group
         for group in groups.values()
-        if len({picture.entry.patient_id for picture in group}) > 1
+        if len({(picture.entry.patient_id, picture.entry.part) for picture in group}) > 1
     ]
 
 

@@ -88,13 +88,14 @@ def _epoch(run: Path) -> list[Leak]:
     try:
         with (run / METRICS).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        first = run_settings(str(run / CONFIG)).train.keep_from_epoch
-        allowed = [row for row in rows if int(row["epoch"]) >= first]
+        may_be_kept = run_settings(str(run / CONFIG)).train.kept_epochs
+        allowed = [row for row in rows if int(row["epoch"]) in may_be_kept]
         (kept,) = [row for row in rows if row["is_kept"] == "1"]
         epochs = {int(kept["epoch"]), _json(run / "run.json").get("kept_epoch", int(kept["epoch"]))}
         is_best = any(
             _rank(kept, measure) >= max(_rank(row, measure) for row in allowed)
             for measure in MEASURES
+            if kept[measure]  # empty where validation patients are of one class
         )
     except (ConfigError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise RunError(

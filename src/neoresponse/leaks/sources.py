@@ -5,7 +5,7 @@ What a folder is, is found from what lies in it: a cohort (cohort.toml), a study
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neoresponse.cohort.dictionary import (
@@ -17,15 +17,18 @@ from neoresponse.cohort.dictionary import (
     load_cohort_file,
 )
 from neoresponse.cohort.files import resolve_inside
-from neoresponse.cohort.split import CSV_NAME, Assignment, read_split
+from neoresponse.cohort.split import CSV_NAME, read_split
 from neoresponse.cohort.tables import read_table
 from neoresponse.cohort.values import ValueProblem, read_value
 from neoresponse.errors import CohortError, TableError
 from neoresponse.folders import is_set_aside
+from neoresponse.leaks.elsewhere import part_of_patients
 from neoresponse.leaks.openings import FILE_NAME as LEDGER
 from neoresponse.leaks.patients import Entry
 from neoresponse.preprocess.store import MANIFEST, Store, open_store
 
+EXTERNAL = "external"
+"""Folder of a study with a folder for each cohort from elsewhere."""
 IMAGE_WORDS = ("us_0", "us_1", "slide")
 PICTURE_ENDS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm", ".svs", ".ndpi", ".mrxs")
 SLIDE_ENDS = (".svs", ".ndpi", ".mrxs")
@@ -43,6 +46,7 @@ class Sources:
         store: the prepared store, if one was given.
         runs: run folders.
         ledgers: folders with a ledger of evaluations.
+        elsewhere: cohort from elsewhere of a study -> its store.
     """
 
     table: tuple[Entry, ...] = ()
@@ -50,6 +54,7 @@ class Sources:
     store: Store | None = None
     runs: tuple[Path, ...] = ()
     ledgers: tuple[Path, ...] = ()
+    elsewhere: Mapping[str, Store] = field(default_factory=dict)
 
 
 def gather(paths: Sequence[Path]) -> Sources:
@@ -71,6 +76,9 @@ def gather(paths: Sequence[Path]) -> Sources:
         elif (place / FILE_NAME).is_file():
             table += _cohort(place)
             found = replace(found, slides=(*found.slides, "slide"))
+        elif (place / MANIFEST).is_file() and place.parent.parent.name == EXTERNAL:
+            stores = {**found.elsewhere, place.parent.name: open_store(place)}
+            found = replace(found, elsewhere=stores)
         elif (place / MANIFEST).is_file():
             found = replace(found, store=open_store(place))
         elif (place / "config.toml").is_file():
@@ -78,7 +86,7 @@ def gather(paths: Sequence[Path]) -> Sources:
         elif (place / LEDGER).is_file():
             found = replace(found, ledgers=(*found.ledgers, place))
         if (place / CSV_NAME).is_file():
-            parts |= {a.patient_id: _part(a) for a in read_split(place)}
+            parts |= part_of_patients(read_split(place))
     placed = (replace(e, part=e.part or parts.get(e.patient_id, "")) for e in table)
     if not table and found.store is not None:
         placed = (
@@ -143,6 +151,7 @@ def _places(path: Path) -> list[Path]:
     for work in (path, path / "study"):
         runs = (run for part in ("runs", "seeds") for run in sorted((work / part).glob("*")))
         inner += [run for run in runs if not is_set_aside(run)]
+        inner += sorted((work / EXTERNAL).glob("*/prepared"))
     marks = (FILE_NAME, MANIFEST, CSV_NAME, "config.toml", LEDGER)
     found = [place for place in inner if any((place / mark).is_file() for mark in marks)]
     if not found:
@@ -191,11 +200,6 @@ def _cohort_entry(
 def _texts(clinical: Mapping[str, str | float]) -> dict[str, str]:
     """Clinical values as the cells of a table; each patient has every column."""
     return {word: str(clinical.get(word, "")) for word in CLINICAL}
-
-
-def _part(assignment: Assignment) -> str:
-    """A patient's part in words: train, validation, or the test cohort."""
-    return assignment.split if assignment.cohort == "primary" else assignment.cohort
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> str | None:

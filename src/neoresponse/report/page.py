@@ -10,8 +10,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import neoresponse
+from neoresponse.contracts.cross_validation import CrossValidation
 from neoresponse.contracts.explanation import ExplainedPatient
-from neoresponse.contracts.groups import main_cohort, test_cohorts
+from neoresponse.contracts.groups import TOO_FEW, are_too_few, main_cohort, test_cohorts
 from neoresponse.contracts.metrics import Comparison, GroupMetrics, LikelihoodRatio
 from neoresponse.durable import write_bytes, write_text
 from neoresponse.folders import check_output, new_folder
@@ -86,6 +87,7 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
     )
     environment.filters |= {
         "exact": repr,
+        "few": _is_few,
         "in_order": tables.in_order,
         "p_value": say_p_value,
         "percent": say_percent,
@@ -102,6 +104,7 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         groups=tables.groups_of(study),
         test_groups=test_cohorts(tables.groups_of(study)),
         summary=_summary(study),
+        too_few=TOO_FEW,
         maps={run: _map_rows(study, run) for run in study.in_order(study.maps)},
         elsewhere=list(elsewhere(study)),
         heads=tables.HEADS,
@@ -138,6 +141,7 @@ class Summary:
         cohort: name of the group.
         runs: networks and the clinical floor -> their numbers there.
         others: the other floors -> their numbers there.
+        is_few: whether there are too few patients for a verdict.
         below: networks whose AUC is below that of some floor.
         gains: network -> its comparison with the clinical floor.
     """
@@ -145,6 +149,7 @@ class Summary:
     cohort: str
     runs: Mapping[str, GroupMetrics]
     others: Mapping[str, GroupMetrics]
+    is_few: bool
     below: Sequence[str]
     gains: Mapping[str, Comparison]
 
@@ -174,18 +179,24 @@ def _summary(study: Study) -> Summary | None:
         return None
     groups = {run: study.groups(run).get(cohort) for run in study.named()}
     present = {run: group for run, group in groups.items() if group is not None}
-    judged = study.judged()
+    judged, is_few = study.judged(), any(_is_few(group) for group in present.values())
     return Summary(
         cohort=cohort,
         runs={run: group for run, group in present.items() if run in judged},
         others={run: group for run, group in present.items() if run not in judged},
-        below=_below_a_reference_model(present),
+        is_few=is_few,
+        below=[] if is_few else _below_a_reference_model(present),
         gains={
             one.run: one
             for one in study.metrics.comparisons
             if one.cohort == cohort and one.against == CLINICAL_ONLY
         },
     )
+
+
+def _is_few(group: GroupMetrics | CrossValidation) -> bool:
+    """Whether there are too few patients for a verdict."""
+    return are_too_few(group.num_patients, group.num_pcr)
 
 
 def _below_a_reference_model(groups: Mapping[str, GroupMetrics]) -> list[str]:

@@ -1,6 +1,8 @@
 """Settings in and out of TOML; what is wrong in a file is said in one sentence before any work."""
 
 import tomllib
+from collections.abc import Callable, Mapping
+from math import ceil, floor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,6 +10,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from neoresponse.errors import ConfigError
+from neoresponse.settings.nearest import did_you_mean, nearest_key
 from neoresponse.settings.run import RunSettings
 from neoresponse.settings.section import Section, Settings, merge
 from neoresponse.settings.study import StudySettings
@@ -15,6 +18,12 @@ from neoresponse.settings.study import StudySettings
 S = TypeVar("S", bound=Settings)
 STUDY_KEYS = tuple(sorted(set(StudySettings.model_fields) - set(RunSettings.model_fields)))
 """What a study file has and a run's settings have not."""
+_IN_EPOCHS: Mapping[str, Callable[[float], float]] = {
+    "keep_from_epoch": floor,
+    "keep_before_epoch": ceil,
+    "warmup_epochs": float,
+}
+"""Keys of `train` that a preset counts in epochs -> how a share of them is rounded."""
 
 
 def named_config(name: str) -> Path:
@@ -27,9 +36,8 @@ def named_config(name: str) -> Path:
     folders = [package / "configs", package.parents[1] / "configs"]
     found = {p.stem: p for folder in folders if folder.is_dir() for p in folder.glob("*.toml")}
     if name not in found:
-        raise ConfigError(
-            f"{name}: expected a settings file or one of {sorted(found)}. Check the name."
-        )
+        near = did_you_mean(name, found) or "Check the name."
+        raise ConfigError(f"{name}: expected a settings file or one of {sorted(found)}. {near}")
     return found[name]
 
 
@@ -47,16 +55,19 @@ def load_section(source: str | None, changes: tuple[str, ...] = ()) -> Section:
     Raises:
         ConfigError: the file cannot be read, or a change is not `key=value`.
     """
-    content: Section = {}
-    if source is not None:
-        path = Path(source) if Path(source).suffix == ".toml" else named_config(source)
-        content = _read_toml(path)
-        base = content.pop("base", None)
-        if base is not None:
-            content = _lay_over(_load_base(path, str(base)), content)
+    changed: Section = {}
     for change in changes:
-        content = merge(content, _parse_change(change))
-    return content
+        changed = merge(changed, _parse_change(change))
+    if source is None:
+        return changed
+    is_preset = _is_preset(source)
+    path = named_config(source) if is_preset else Path(source)
+    content = _read_toml(path)
+    base = content.pop("base", None)
+    if base is not None:
+        wanted = content if is_preset else merge(content, changed)
+        content = _lay_over(_load_base(path, str(base), wanted), content)
+    return merge(_in_proportion(content, changed) if is_preset else content, changed)
 
 
 def run_settings(source: str | None, changes: tuple[str, ...] = ()) -> RunSettings:
@@ -103,25 +114,33 @@ def _validate(kind: type[S], content: Section, source: str) -> S:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        lines = [_say(problem) for problem in error.errors()[:5]]
+        lines = [_say(kind, problem) for problem in error.errors()[:5]]
         raise ConfigError(f"{source}: {'; '.join(lines)}. Change these keys.") from None
 
 
-def _say(problem: Any) -> str:  # noqa: ANN401 (pydantic's error record)
+def _say(kind: type[Settings], problem: Any) -> str:  # noqa: ANN401 (pydantic's error record)
     """One pydantic problem as a clause."""
     key = ".".join(str(part) for part in problem["loc"]) or "settings"
     if problem["type"] == "extra_forbidden":
-        return f"{key}: expected a known key, got {problem['input']!r}"
+        near = nearest_key(kind, [str(part) for part in problem["loc"]])
+        return f"{key}: expected a known key, got {problem['input']!r}{near}"
     if problem["type"] == "missing":
         return f"{key}: expected a value, got none"
     text = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {text}, got {problem['input']!r}" if key != "settings" else text
+    if isinstance(problem["input"], dict):  # the text names the values that do not fit
+        return text if key == "settings" else f"{key}: {text}"
+    return f"{key}: {text}, got {problem['input']!r}"
 
 
-def _load_base(path: Path, base: str) -> Section:
+def _is_preset(source: str) -> bool:
+    """Whether a source is the name of a configuration that comes with the software."""
+    return Path(source).suffix != ".toml"
+
+
+def _load_base(path: Path, base: str, wanted: Section) -> Section:
     """What a file starts from: a named configuration, or a file that starts from none itself."""
-    if Path(base).suffix != ".toml":
-        return load_section(base)
+    if _is_preset(base):
+        return _in_proportion(load_section(base), wanted)
     content = _read_toml(path.parent / base)
     if "base" in content:
         raise ConfigError(
@@ -129,6 +148,20 @@ def _load_base(path: Path, base: str) -> Section:
             "A base starts from nothing else."
         )
     return content
+
+
+def _in_proportion(preset: Section, wanted: Section) -> Section:
+    """A preset whose epochs are changed: what it counts in epochs keeps its share of them."""
+    train, changed = preset.get("train", {}), wanted.get("train", {})
+    epochs = changed.get("epochs") if isinstance(changed, dict) else None
+    if not isinstance(epochs, int) or epochs < 1 or "epochs" not in train:
+        return preset
+    moved = {
+        key: in_whole(train[key] * epochs / train["epochs"])
+        for key, in_whole in _IN_EPOCHS.items()
+        if key in train
+    }
+    return merge(preset, {"train": moved})
 
 
 def _lay_over(base: Section, content: Section) -> Section:

@@ -1,5 +1,6 @@
 """[train]: the recipe, and how its samples are varied."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +12,8 @@ class AugmentSettings(Settings):
     """Fixed variants of each training sample, as the study made them once before training."""
 
     flips: bool = True
-    """Each training pCR patient also up-down and left-right flipped, to balance the classes."""
+    """Show each training pCR patient flipped up-down and left-right too, where that brings the
+    classes nearer to equal numbers."""
     num_variants: int = Field(4, ge=0)
     """Rotated and scaled variants beside each sample, shared by biopsy and ultrasound."""
     us_factor: int = Field(4, ge=1)
@@ -20,6 +22,19 @@ class AugmentSettings(Settings):
     """Largest rotation to either side in one change, in degrees; two changes add up."""
     max_scaling: float = Field(0.1, ge=0, lt=1)
     """Scaling in one change lies between 1 - this and 1 + this; two changes multiply."""
+
+    def flips_pcr(self, label: Sequence[int]) -> bool:
+        """Whether pCR patients are flipped: only where that brings the classes nearer in ratio.
+
+        As published, 105 : 286 becomes 315 : 286; 15 : 14 would become 45 : 14 and stays.
+
+        Args:
+            label: of the training patients, 1 for pCR.
+        """
+        num_pcr = sum(label)
+        num_residual = len(label) - num_pcr
+        # max(a / b, b / a) falls from a to 3a exactly where b is more than a times the root of 3.
+        return self.flips and num_residual**2 > 3 * num_pcr**2
 
 
 class VarySettings(Settings):
@@ -55,8 +70,8 @@ class TrainSettings(Settings):
     """Passes over all training samples."""
     keep: Literal["accuracy", "auc", "loss", "last"] = "accuracy"
     """The kept epoch: best in validation accuracy, AUC or loss, or the last of those allowed."""
-    keep_from_epoch: int = Field(40, ge=0)
-    """The first epoch that may be kept, counted from 0."""
+    keep_from_epoch: int | None = Field(None, ge=0)
+    """The first epoch that may be kept, counted from 0; unset, the last third may: 40 of 60."""
     keep_before_epoch: int | None = Field(None, ge=1)
     """The first epoch that may no longer be kept; without it all later ones may."""
     patience: int | None = Field(None, ge=1)
@@ -100,18 +115,22 @@ class TrainSettings(Settings):
     num_threads: int | None = Field(None, ge=1)
     """Processor threads, all cores where none is named; 1 suits small networks."""
 
+    @property
+    def kept_epochs(self) -> range:
+        """Epochs that may be kept, counted from 0: without a first one, the last third."""
+        end = self.epochs if self.keep_before_epoch is None else self.keep_before_epoch
+        first = 2 * end // 3 if self.keep_from_epoch is None else self.keep_from_epoch
+        return range(first, end)
+
     @model_validator(mode="after")
     def _keeps_an_epoch(self) -> Self:
-        if self.keep_from_epoch >= self.epochs:
-            raise ValueError(
-                f"keep_from_epoch must be below epochs, got {self.keep_from_epoch} and "
-                f"{self.epochs}"
-            )
-        end = self.keep_before_epoch
-        if end is not None and not self.keep_from_epoch < end <= self.epochs:
+        first, end = self.kept_epochs.start, self.kept_epochs.stop
+        if first >= self.epochs:
+            raise ValueError(f"keep_from_epoch must be below epochs, got {first} and {self.epochs}")
+        if not first < end <= self.epochs:
             raise ValueError(
                 f"keep_before_epoch must lie above keep_from_epoch and up to epochs, got {end}, "
-                f"{self.keep_from_epoch} and {self.epochs}"
+                f"{first} and {self.epochs}"
             )
         if self.patience is not None and self.keep == "last":
             raise ValueError("patience needs a measure in keep, got last, which has no better one")

@@ -27,7 +27,7 @@ from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.operating_point import operating_point_of_run
 from neoresponse.evaluation.reference import write_reference_elsewhere
 from neoresponse.grid.job import Job, predicting_job
-from neoresponse.leaks import record_files
+from neoresponse.leaks import part_of_patients, record_files, shared_patients
 from neoresponse.preprocess.store import open_store, prepare_store
 from neoresponse.report.page import write_report
 from neoresponse.study.ledger import Step, fingerprint, is_pending
@@ -181,10 +181,15 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, referenc
 
     def make() -> None:
         record_files(folder, sources)
+        own, other = open_store(study.prepared), open_store(folder / "prepared")
+        shared = shared_patients(own, part_of_patients(study.assignments), other, folder.name)
+        reference_folder = folder / REFERENCE
+        metrics = audited(
+            evaluate_files(sources, study.settings.evaluate, reference=reference_folder)
+        )
         with fresh_folder(out, "metrics.json") as part:
-            reference = folder / REFERENCE
-            metrics = evaluate_files(sources, study.settings.evaluate, reference=reference)
-            write_record(part, audited(metrics))
+            sentences = tuple(leak.sentence for leak in shared)
+            write_record(part, metrics.model_copy(update={"training_patients": sentences}))
         write_report(folder, folder / "report", force=True, keep_old=False)
 
     settings = study.settings.evaluate.model_dump(mode="json")

@@ -4,7 +4,6 @@ import json
 import os
 from pathlib import Path
 
-from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import Assignment, split_patients
 from neoresponse.cohort.validate import check_cohort, raise_on_stop
 from neoresponse.contracts.study import StudyRecord
@@ -16,6 +15,7 @@ from neoresponse.phantom.writer import write_phantom
 from neoresponse.settings import StudySettings
 from neoresponse.settings.toml import study_settings, to_toml
 from neoresponse.study import steps
+from neoresponse.study.beforehand import check_beforehand
 from neoresponse.study.cross_validation import cross_validate, draw_parts
 from neoresponse.study.ensemble import ENSEMBLE_FILES, average_seeds, trainings_of
 from neoresponse.study.external import evaluate_elsewhere
@@ -59,7 +59,7 @@ def run_study(
         NeoresponseError: a step cannot be done; all steps before it stay done. Where trainings
             failed, all others are done and the report is made of them first.
     """
-    _refuse_places(settings, folder)
+    check_beforehand(settings, folder)
     with only_one(folder):
         check_output(folder, mark=StudyRecord.FILE_NAME, force=True)
         make_folder(folder)
@@ -84,7 +84,7 @@ def keep_older_study(
         NeoresponseError: the cohort cannot be read or divided, an input lies in the folder, the
             folder is not a study's, or a process works in it; nothing was changed.
     """
-    _refuse_places(settings, folder)
+    check_beforehand(settings, folder)
     with only_one(folder):
         checked = check_cohort(settings.cohort, track=track)
         raise_on_stop(checked)
@@ -123,14 +123,6 @@ def run_demo(
         inputs = {"settings": settings.phantom.model_dump(mode="json"), "seed": settings.seed}
         Ledger(folder, say).step("phantom", inputs, hospital, make)
         return run_study(settings, folder / "study", track=track, say=say, watch=watch)
-
-
-def _refuse_places(settings: StudySettings, folder: Path) -> None:
-    """Stop where the folder cannot be this study's, or holds something that the study reads."""
-    cohorts = (settings.cohort, *settings.external.values())
-    weights = [settings.run(name).model.weights for name in settings.runs]
-    inputs = (*map(find_cohort, cohorts), settings.truth, *weights)
-    check_output(folder, mark=StudyRecord.FILE_NAME, force=True, inputs=inputs)
 
 
 def run_steps(study: Study) -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from neoresponse.settings import TrainSettings
 
 Row = dict[str, float]
+"""Metrics of an epoch; one that is not defined, as an AUC of one class, has no entry."""
 
 
 def is_best(history: Sequence[Row], settings: TrainSettings) -> bool:
@@ -40,13 +41,12 @@ def is_over(history: Sequence[Row], settings: TrainSettings) -> bool:
 
 def _allowed(history: Sequence[Row], settings: TrainSettings) -> list[Row]:
     """Epochs that may be kept."""
-    end = settings.epochs if settings.keep_before_epoch is None else settings.keep_before_epoch
-    return [row for row in history if settings.keep_from_epoch <= row["epoch"] < end]
+    return [row for row in history if row["epoch"] in settings.kept_epochs]
 
 
 def _best(allowed: Sequence[Row], settings: TrainSettings) -> Row:
-    """The best of some epochs; of equals the first."""
+    """The best of some epochs; of equals the first. Without an AUC the loss decides."""
     if settings.keep == "loss":
         return min(allowed, key=lambda row: row["validation_loss"])
     name = f"validation_{settings.keep}"
-    return min(allowed, key=lambda row: (-row[name], row["validation_loss"]))
+    return min(allowed, key=lambda row: (-row.get(name, 0.0), row["validation_loss"]))

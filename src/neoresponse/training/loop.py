@@ -274,7 +274,7 @@ def _last_rate(settings: TrainSettings, progress: Progress) -> float:
 
 
 def _validate(model: SECrossT, fitted: Fitted) -> Row:
-    """Loss, accuracy at 0.5 and AUC on whole validation patients."""
+    """Loss and accuracy at 0.5 on whole validation patients, and AUC where both classes are."""
     patients = fitted.dataset.store.patients
     probability = patient_probability(
         model, fitted.dataset, fitted.validation_rows, precision=fitted.precision
@@ -283,11 +283,11 @@ def _validate(model: SECrossT, fitted: Fitted) -> Row:
     area = auc(label, probability)
     clipped = np.clip(probability, 1e-7, 1 - 1e-7)
     loss = -np.mean(label * np.log(clipped) + (1 - label) * np.log(1 - clipped))
-    return {
+    row = {
         "validation_loss": float(loss),
         "validation_accuracy": float(np.mean((probability >= 0.5) == (label == 1))),
-        "validation_auc": 0.5 if area is None else area,
     }
+    return row if area is None else {**row, "validation_auc": area}
 
 
 def _leave(training: Training, asked: int) -> None:

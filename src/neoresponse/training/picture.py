@@ -58,6 +58,7 @@ def _panel(
     curves: Sequence[tuple[str, str, str]],
 ) -> str:
     """One pair of axes with its curves."""
+    curves = [curve for curve in curves if all(curve[0] in row for row in history)]
     values = [row[name] for row in history for name, _, _ in curves]
     low, high = (0.0, 1.0) if title != "Loss" else (0.0, max(values) * 1.05 or 1.0)
     last = max(1, len(history) - 1)

@@ -66,11 +66,12 @@ def write_progress(folder: Path, progress: Progress, *, is_simulated: bool) -> N
 
 
 def metrics_csv(progress: Progress) -> str:
-    """One line per epoch, the kept one marked."""
+    """One line per epoch, the kept one marked; a metric that is not defined is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "is_kept"])
     for row in progress.history:
         is_kept = int(row["epoch"] == progress.kept_epoch)
-        writer.writerow([*(repr(row[name]) for name in COLUMNS), is_kept])
+        values = [repr(row[name]) if name in row else "" for name in COLUMNS]
+        writer.writerow([*values, is_kept])
     return text.getvalue()

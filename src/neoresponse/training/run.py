@@ -27,6 +27,7 @@ from neoresponse.errors import ConfigError, RunError
 from neoresponse.folders import check_output, record_folder, set_aside
 from neoresponse.models.build import build_model, weights_file
 from neoresponse.models.checkpoint import save_bundle
+from neoresponse.models.fits import check_network
 from neoresponse.models.se_crosst import SECrossT
 from neoresponse.models.trained import choose_device, use_threads
 from neoresponse.preprocess.store import MANIFEST, Store
@@ -78,12 +79,14 @@ def train_run(
         What `run.json` says.
 
     Raises:
+        ConfigError: the network takes no pictures of this size.
         RunError: a finished run is there, or an unfinished one with other settings.
     """
     team = current_team()
     with ExitStack() as held:
         with team.together():
             inputs = _checked_inputs(store, assignments, settings)
+            check_network(settings.model, image_px=settings.prepare.image_px)
             if team.is_first:
                 held.enter_context(only_one(folder))
                 check_output(folder, mark=INPUTS, force=True)
@@ -115,6 +118,7 @@ def recipe(settings: RunSettings) -> dict[str, JsonValue]:
     """The settings that decide what a run becomes; all others may change beside it."""
     parts = settings.model_dump(mode="json", include={"seed", "prepare", "model", "train"})
     train = {key: value for key, value in parts["train"].items() if key not in _BESIDE}
+    train["keep_from_epoch"] = settings.train.kept_epochs.start  # the same run, written or not
     return {**parts, "train": train}
 
 
