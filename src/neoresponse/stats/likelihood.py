@@ -5,9 +5,11 @@ which asks for it at many fixed values.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 from scipy.special import expit, log_expit
 
 from neoresponse.stats.separation import Vector, independent_columns, separated_patients
@@ -20,6 +22,9 @@ PATIENCE, SMALL_SHIFT = 40, 1e-5
 """Newton's steps leave out the penalty's own curvature and creep where classes are nearly
 separated; after so many of them the whole curvature is taken, by differences of the slope
 (Dauphin et al., NeurIPS 2014: its size without its sign, so that no saddle holds the climb)."""
+LEAST_GAIN = 1e-14
+"""Newton's step promises this rise at least, or it is the last one: nearly collinear columns leave
+rounding in a step that is far larger than `SMALL_STEP`, but nothing in the height."""
 NO_RISE = 1e-11
 """On a ledge without slope the place of a step is rounding; its height is not."""
 FLAT = 1e-100
@@ -97,7 +102,10 @@ class FreePart:
                 step = step / 2  # without the penalty's own curvature, steps may swing to and fro
             last = step
             longest = float(np.abs(step).max(initial=0.0))
-            step *= min(1.0, LONGEST_STEP / longest) if longest else 1.0
+            is_last = not self.whole.has_penalty and self._gain(beta, step) <= LEAST_GAIN
+            # A column with an outlier has a coefficient of thousands, to be reached by doubling.
+            limit = LONGEST_STEP if self.whole.has_penalty else LONGEST_STEP + np.abs(beta).max()
+            step *= min(1.0, limit / longest) if longest else 1.0
             for _ in range(MAX_HALVINGS):
                 moved = beta + step
                 reached = self.height(moved)
@@ -105,14 +113,15 @@ class FreePart:
                     break
                 step = step / 2
             else:
-                if longest > LOST_STEP * (1 + np.abs(beta).max()):
+                if not is_last and longest > LOST_STEP * (1 + np.abs(beta).max()):
                     raise ValueError("design: expected a likelihood that rises along its slope")
                 return height, beta
             has_stalled = creeps and reached - height <= NO_RISE
             beta, height = moved, reached
             is_perfect = height > -NEGLIGIBLE and not self.whole.has_penalty
             if (
-                has_stalled
+                is_last
+                or has_stalled
                 or is_perfect
                 or np.abs(step).max() <= SMALL_STEP * (1 + np.abs(beta).max())
             ):
@@ -133,9 +142,8 @@ class FreePart:
 
     def height(self, beta: Vector) -> float:
         """Log-likelihood of the kept patients, with the penalty where there is one."""
-        logit = self.whole.matrix[self.is_kept] @ beta
-        is_pcr = self.whole.is_pcr[self.is_kept]
-        value = float(np.sum(np.where(is_pcr, log_expit(logit), log_expit(-logit))))
+        logit = self._rows @ beta
+        value = float(np.sum(log_expit(np.where(self._labels, logit, -logit))))
         if self.whole.has_penalty:
             value += 0.5 * float(np.linalg.slogdet(self.information(beta))[1])
         return value
@@ -156,21 +164,46 @@ class FreePart:
         found = np.full((len(beta), len(beta)), np.nan)
         block = np.ix_(self.columns, self.columns)
         if self.columns:
-            found[block] = np.linalg.inv(((matrix.T * weight) @ matrix)[block])
+            basis, triangle = self._basis
+            back = solve_triangular(triangle, np.eye(len(self.columns)))
+            found[block] = back @ np.linalg.inv((basis.T * weight) @ basis) @ back.T
         return found
+
+    @cached_property
+    def _rows(self) -> Vector:
+        """Of the kept patients; no copy where all are kept."""
+        whole = self.whole.matrix
+        return whole if self.is_kept.all() else whole[self.is_kept]
+
+    @cached_property
+    def _labels(self) -> npt.NDArray[np.bool_]:
+        """Of the kept patients."""
+        return self.whole.is_pcr[self.is_kept]
+
+    @cached_property
+    def _basis(self) -> tuple[Vector, Vector]:
+        """The columns that move as orthonormal ones times a triangle, against collinearity."""
+        found = np.linalg.qr(self._rows[:, self.columns])
+        return found.Q, found.R
 
     def _step(self, beta: Vector) -> Vector:
         """Newton's step, zero in every column that does not move."""
-        matrix, weight = self._weighted(beta)
-        gradient = self._slope(beta)
-        block = ((matrix.T * weight) @ matrix)[np.ix_(self.columns, self.columns)]
+        basis, triangle = self._basis
+        _, weight = self._weighted(beta)
+        pull = self._pull(beta)
+        block = (basis.T * weight) @ basis
         step = np.zeros_like(beta)
         size = float(np.abs(block).max(initial=0.0))
         if size < FLAT:  # every patient is fitted at 0 or 1: the way up is all that is left
-            step[self.columns] = LONGEST_STEP * np.sign(gradient)
+            step[self.columns] = (LONGEST_STEP + np.abs(beta).max()) * np.sign(self._slope(beta))
         else:
-            step[self.columns] = np.linalg.lstsq(block / size, gradient / size)[0]
+            turned = np.linalg.lstsq(block / size, basis.T @ pull / size)[0]
+            step[self.columns] = solve_triangular(triangle, turned)
         return step
+
+    def _gain(self, beta: Vector, step: Vector) -> float:
+        """The rise that the slope promises for a step."""
+        return float(self._slope(beta) @ step[self.columns])
 
     def _long_step(self, beta: Vector) -> Vector:
         """Newton's step with the whole curvature; where that bends upward, away from there."""
@@ -188,18 +221,21 @@ class FreePart:
 
     def _slope(self, beta: Vector) -> Vector:
         """Of the height along the columns that move, shape (moving columns,)."""
+        return np.asarray((self._rows.T @ self._pull(beta))[self.columns])
+
+    def _pull(self, beta: Vector) -> Vector:
+        """Of each kept patient on the log odds, shape (kept patients,)."""
         matrix, weight = self._weighted(beta)
         fitted = expit(matrix @ beta)
-        pull = self.whole.is_pcr[self.is_kept] - fitted
+        pull = self._labels - fitted
         if self.whole.has_penalty:
             pull = pull + _leverage(matrix, weight) * (0.5 - fitted)
-        return np.asarray((matrix.T @ pull)[self.columns])
+        return np.asarray(pull)
 
     def _weighted(self, beta: Vector) -> tuple[Vector, Vector]:
         """Rows of the kept patients, and the variance of each one's outcome."""
-        matrix = self.whole.matrix[self.is_kept]
-        fitted = expit(matrix @ beta)
-        return matrix, np.asarray(fitted * (1 - fitted))
+        fitted = expit(self._rows @ beta)
+        return self._rows, np.asarray(fitted * (1 - fitted))
 
 
 def _leverage(matrix: Vector, weight: Vector) -> Vector:

@@ -309,7 +309,8 @@ def _estimable(part: FreePart) -> npt.NDArray[np.bool_]:
     matrix = part.whole.matrix[part.is_kept]
     if not matrix.size:
         return np.zeros(part.whole.matrix.shape[1], dtype=bool)
-    _, sizes, directions = np.linalg.svd(matrix, full_matrices=True)
+    # The triangle has the directions of the matrix, without a square as long as the patients.
+    _, sizes, directions = np.linalg.svd(np.linalg.qr(matrix, mode="r"))
     rank = int(np.sum(sizes > 1e-9 * sizes.max()))
     return np.asarray(np.abs(directions[rank:]).max(axis=0, initial=0.0) < 1e-9)
 
