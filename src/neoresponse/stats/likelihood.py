@@ -4,13 +4,14 @@ In: a design matrix, labels, what is fixed. Out: the maximum and where it is. Fo
 which asks for it at many fixed values.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
-from scipy.special import expit, log_expit
+from scipy.special import expit
 
 from neoresponse.stats.separation import Vector, independent_columns, separated_patients
 
@@ -78,8 +79,17 @@ class FreePart:
     columns: list[int]
     fixed: int | None
 
+    def hold(self, fixed: int) -> "FreePart":
+        """The same with a column held fixed, which cannot make a finite maximum infinite."""
+        return replace(self, columns=[one for one in self.columns if one != fixed], fixed=fixed)
+
     def maximum(
-        self, at: float = 0.0, *, start: Vector | None = None, max_steps: int = MAX_STEPS
+        self,
+        at: float = 0.0,
+        *,
+        start: Vector | None = None,
+        max_steps: int = MAX_STEPS,
+        least_gain: float = LEAST_GAIN,
     ) -> tuple[float, Vector]:
         """The highest log-likelihood, and all coefficients there.
 
@@ -87,6 +97,8 @@ class FreePart:
             at: value of the fixed coefficient.
             start: coefficients to start from, shape (columns,).
             max_steps: steps after which to give up.
+            least_gain: rise that a step must promise not to be the last one; a height needs less
+                than the place where it is reached.
 
         Raises:
             ValueError: Newton's method does not settle.
@@ -97,12 +109,12 @@ class FreePart:
         height, last = self.height(beta), np.zeros_like(beta)
         for number in range(max_steps):
             creeps = self.whole.has_penalty and number >= PATIENCE
-            step = self._long_step(beta) if creeps else self._step(beta)
+            step, gain = self._long_step(beta) if creeps else self._step(beta)
             if self.whole.has_penalty and step @ last < 0:
                 step = step / 2  # without the penalty's own curvature, steps may swing to and fro
             last = step
             longest = float(np.abs(step).max(initial=0.0))
-            is_last = not self.whole.has_penalty and self._gain(beta, step) <= LEAST_GAIN
+            is_last = not self.whole.has_penalty and gain <= least_gain
             # A column with an outlier has a coefficient of thousands, to be reached by doubling.
             limit = LONGEST_STEP if self.whole.has_penalty else LONGEST_STEP + np.abs(beta).max()
             step *= min(1.0, limit / longest) if longest else 1.0
@@ -143,24 +155,26 @@ class FreePart:
     def height(self, beta: Vector) -> float:
         """Log-likelihood of the kept patients, with the penalty where there is one."""
         logit = self._rows @ beta
-        value = float(np.sum(log_expit(np.where(self._labels, logit, -logit))))
+        right = np.where(self._labels, logit, -logit)
+        value = float(np.sum(np.minimum(right, 0) - np.log1p(np.exp(-np.abs(right)))))
         if self.whole.has_penalty:
             value += 0.5 * float(np.linalg.slogdet(self.information(beta))[1])
         return value
 
     def information(self, beta: Vector) -> Vector:
         """Fisher's information about all columns, shape (columns, columns)."""
-        matrix, weight = self._weighted(beta)
-        return np.asarray((matrix.T * weight) @ matrix)
+        matrix, fitted = self._rows, self._fitted(beta)
+        return np.asarray((matrix.T * (fitted * (1 - fitted))) @ matrix)
 
     def covariance(self, beta: Vector) -> Vector:
         """Covariance of the moving coefficients, NaN elsewhere, shape (columns, columns).
 
         With the penalty each patient counts once plus its leverage, as in `logistf`.
         """
-        matrix, weight = self._weighted(beta)
+        fitted = self._fitted(beta)
+        weight = fitted * (1 - fitted)
         if self.whole.has_penalty:
-            weight = weight * (1 + _leverage(matrix, weight))
+            weight = weight * (1 + _leverage(self._rows, weight))
         found = np.full((len(beta), len(beta)), np.nan)
         block = np.ix_(self.columns, self.columns)
         if self.columns:
@@ -171,9 +185,8 @@ class FreePart:
 
     @cached_property
     def _rows(self) -> Vector:
-        """Of the kept patients; no copy where all are kept."""
-        whole = self.whole.matrix
-        return whole if self.is_kept.all() else whole[self.is_kept]
+        """Of the kept patients, column by column: three times as fast for many patients."""
+        return np.asfortranarray(self.whole.matrix[self.is_kept])
 
     @cached_property
     def _labels(self) -> npt.NDArray[np.bool_]:
@@ -184,29 +197,26 @@ class FreePart:
     def _basis(self) -> tuple[Vector, Vector]:
         """The columns that move as orthonormal ones times a triangle, against collinearity."""
         found = np.linalg.qr(self._rows[:, self.columns])
-        return found.Q, found.R
+        return np.asfortranarray(found.Q), found.R
 
-    def _step(self, beta: Vector) -> Vector:
-        """Newton's step, zero in every column that does not move."""
+    def _step(self, beta: Vector) -> tuple[Vector, float]:
+        """Newton's step, zero in every column that does not move, and the rise it promises."""
         basis, triangle = self._basis
-        _, weight = self._weighted(beta)
-        pull = self._pull(beta)
-        block = (basis.T * weight) @ basis
+        weight, pull = self._weight_and_pull(beta)
+        weighted = basis * np.sqrt(weight)[:, np.newaxis]
+        block, slope = weighted.T @ weighted, basis.T @ pull
         step = np.zeros_like(beta)
         size = float(np.abs(block).max(initial=0.0))
         if size < FLAT:  # every patient is fitted at 0 or 1: the way up is all that is left
-            step[self.columns] = (LONGEST_STEP + np.abs(beta).max()) * np.sign(self._slope(beta))
-        else:
-            turned = np.linalg.lstsq(block / size, basis.T @ pull / size)[0]
-            step[self.columns] = solve_triangular(triangle, turned)
-        return step
+            way = np.sign(triangle.T @ slope)
+            step[self.columns] = (LONGEST_STEP + np.abs(beta).max()) * way
+            return step, math.inf
+        turned = np.linalg.lstsq(block / size, slope / size)[0]
+        step[self.columns] = solve_triangular(triangle, turned)
+        return step, float(slope @ turned)
 
-    def _gain(self, beta: Vector, step: Vector) -> float:
-        """The rise that the slope promises for a step."""
-        return float(self._slope(beta) @ step[self.columns])
-
-    def _long_step(self, beta: Vector) -> Vector:
-        """Newton's step with the whole curvature; where that bends upward, away from there."""
+    def _long_step(self, beta: Vector) -> tuple[Vector, float]:
+        """The same with the whole curvature; where that bends upward, away from there."""
         bent = np.array(
             [
                 (self._slope(beta - shift) - self._slope(beta + shift)) / (2 * SMALL_SHIFT)
@@ -216,26 +226,26 @@ class FreePart:
         sizes, ways = np.linalg.eigh((bent + bent.T) / 2)
         least = 1e-9 * np.abs(sizes).max(initial=1.0)
         step = np.zeros_like(beta)
-        step[self.columns] = ways @ (ways.T @ self._slope(beta) / np.maximum(np.abs(sizes), least))
-        return step
+        slope = self._slope(beta)
+        step[self.columns] = ways @ (ways.T @ slope / np.maximum(np.abs(sizes), least))
+        return step, float(slope @ step[self.columns])
 
     def _slope(self, beta: Vector) -> Vector:
         """Of the height along the columns that move, shape (moving columns,)."""
-        return np.asarray((self._rows.T @ self._pull(beta))[self.columns])
+        return np.asarray((self._rows.T @ self._weight_and_pull(beta)[1])[self.columns])
 
-    def _pull(self, beta: Vector) -> Vector:
-        """Of each kept patient on the log odds, shape (kept patients,)."""
-        matrix, weight = self._weighted(beta)
-        fitted = expit(matrix @ beta)
+    def _weight_and_pull(self, beta: Vector) -> tuple[Vector, Vector]:
+        """Variance of each kept patient's outcome, and his pull on the log odds."""
+        fitted = self._fitted(beta)
+        weight = fitted * (1 - fitted)
         pull = self._labels - fitted
         if self.whole.has_penalty:
-            pull = pull + _leverage(matrix, weight) * (0.5 - fitted)
-        return np.asarray(pull)
+            pull = pull + _leverage(self._rows, weight) * (0.5 - fitted)
+        return np.asarray(weight), np.asarray(pull)
 
-    def _weighted(self, beta: Vector) -> tuple[Vector, Vector]:
-        """Rows of the kept patients, and the variance of each one's outcome."""
-        fitted = expit(self._rows @ beta)
-        return self._rows, np.asarray(fitted * (1 - fitted))
+    def _fitted(self, beta: Vector) -> Vector:
+        """Probability of pCR of each kept patient."""
+        return np.asarray(expit(self._rows @ beta))
 
 
 def _leverage(matrix: Vector, weight: Vector) -> Vector:
