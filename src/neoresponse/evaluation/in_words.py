@@ -58,6 +58,7 @@ def _models(found: Content) -> Iterator[str]:
             yield from _calls(model)
         if model["is_probability"]:
             yield "  calibration:"
+            yield from _without_log_odds(model["calibration"])
             for key, word in WORDS.items():
                 yield _line(word, model["calibration"][key], indent=4)
             yield from _brier_parts(model["calibration"])
@@ -71,6 +72,20 @@ def _calls(model: Content) -> Iterator[str]:
     if model["net_benefit"] is not None:
         for key, word in PER_100.items():
             yield _line(word, model["net_benefit"][key], indent=4)
+
+
+def _without_log_odds(calibration: Content) -> Iterator[str]:
+    """Who is missing from slope, intercept and calibration in the large."""
+    num = calibration["num_without_log_odds"]
+    if num:
+        rest = calibration["slope"]["num_patients"]
+        yield (
+            f"    slope, intercept and in the large: {rest} of {rest + num} patients; {num} with a "
+            "probability of exactly 0 or 1 left out, for it has no log odds"
+        )
+        wrong = calibration["num_certain_and_wrong"]
+        if wrong:
+            yield f"    {wrong} of these {num} had the other outcome: these three leave out the worst errors"
 
 
 def _brier_parts(calibration: Content) -> Iterator[str]:

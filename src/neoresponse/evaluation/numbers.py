@@ -127,6 +127,7 @@ def calibration(label: IntArray, probability: FloatArray, settings: EvaluateSett
     return {
         **{name: asdict(estimate) for name, estimate in estimates.items()},
         "num_without_log_odds": line.num_left_out,
+        "num_certain_and_wrong": int(np.sum(probability == 1 - label)),
         "curve": [
             {"mean_probability": one.mean_probability, "observed": asdict(one.observed)}
             for one in curve
@@ -144,7 +145,7 @@ CALIBRATION = (
 def no_calibration(settings: EvaluateSettings, *, note: str) -> Content:
     """The same names with no numbers, and why."""
     missing = asdict(Estimate(None, None, None, 0, "none", settings.confidence, note))
-    return {**dict.fromkeys(CALIBRATION, missing), "num_without_log_odds": 0, "curve": []}
+    return {**dict.fromkeys(CALIBRATION, missing), "num_without_log_odds": 0, "num_certain_and_wrong": 0, "curve": []}
 
 
 def decision(label: IntArray, probability: FloatArray, settings: EvaluateSettings) -> Content:

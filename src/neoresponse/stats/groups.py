@@ -17,6 +17,8 @@ from neoresponse.types import Estimate, FloatArray
 NO_SPREAD = "not estimable: all values are equal"
 TOO_SMALL = "not estimable: fewer than two values in a group"
 MAX_SHAPIRO = 5000
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Values that differ by less than this share of the largest differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,14 @@ def summary(values: npt.ArrayLike) -> Summary:
     group = _checked(values)
     if group.size < 2:
         raise ValueError(f"values: expected at least two, got {group.size}")
-    return Summary(float(group.mean()), float(group.std(ddof=1)), group.size)
+    mean, sd = _mean_and_sd(group)
+    return Summary(mean, sd, group.size)
+
+
+def is_constant(values: npt.ArrayLike) -> bool:
+    """Whether values, shape (values,), are equal but for rounding."""
+    group = _checked(values)
+    return float(np.ptp(group)) <= ROUNDING * float(np.abs(group).max())
 
 
 def t_test(
@@ -150,7 +159,7 @@ def shapiro_wilk(values: npt.ArrayLike) -> Significance:
     Source: Royston, J. R. Stat. Soc. C 1995, 44:547-551 (SciPy's implementation).
     """
     group = _checked(values)
-    if not 3 <= group.size <= MAX_SHAPIRO or np.ptp(group) == 0:
+    if not 3 <= group.size <= MAX_SHAPIRO or is_constant(group):
         note = f"not estimable: needs 3 to {MAX_SHAPIRO} values that are not all equal"
         return Significance(None, None, "Shapiro-Wilk", None, note)
     # Shifting first keeps the digits of values that are large and close together.
@@ -178,8 +187,8 @@ def means_test(groups: list[npt.ArrayLike], *, equal_spread: bool = False) -> Si
     if len(arrays) < 2 or min(group.size for group in arrays) < 2:
         return Significance(None, None, name, None, TOO_SMALL)
     nums = np.array([group.size for group in arrays])
-    means = np.array([group.mean() for group in arrays])
-    variances = np.array([group.var(ddof=1) for group in arrays])
+    means, sds = np.array([_mean_and_sd(group) for group in arrays]).T
+    variances = sds**2
     if not (variances.any() if equal_spread else variances.all()):
         return Significance(None, None, name, None, NO_SPREAD)
     free = len(arrays) - 1
@@ -210,11 +219,18 @@ def kruskal_wallis(groups: list[npt.ArrayLike]) -> Significance:
     Source: Kruskal and Wallis, J. Am. Stat. Assoc. 1952, 47:583-621.
     """
     arrays = [_checked(group) for group in groups]
-    if len(arrays) < 2 or np.ptp(np.concatenate(arrays)) == 0:
+    if len(arrays) < 2 or is_constant(np.concatenate(arrays)):
         return Significance(None, None, "Kruskal-Wallis", None, NO_SPREAD)
     found = kruskal(*arrays)
     degrees = float(len(arrays) - 1)
     return Significance(float(found.statistic), float(found.pvalue), "Kruskal-Wallis", degrees)
+
+
+def _mean_and_sd(group: FloatArray) -> tuple[float, float]:
+    """What rounding leaves in the deviation of equal values is no spread."""
+    if is_constant(group):
+        return float(np.median(group)), 0.0
+    return float(group.mean()), float(group.std(ddof=1))
 
 
 def _checked(values: npt.ArrayLike) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 from scipy.stats import rankdata
 
+from neoresponse.stats.groups import is_constant
 from neoresponse.stats.significance import Significance
 from neoresponse.types import FloatArray, IntArray
 
@@ -60,7 +61,7 @@ def mann_whitney(
     if way not in ("exact", "normal", "corrected"):
         raise ValueError(f"way: expected default, exact, normal or corrected, got {way!r}")
     method = f"Mann-Whitney, {way}"
-    if np.ptp(doubled) == 0:
+    if is_constant(np.concatenate([one, two])):
         return Significance(statistic, None, method, None, ALL_EQUAL)
     if way == "exact":
         return Significance(statistic, _exact(doubled, num_one, side), method)
