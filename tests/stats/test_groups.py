@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from neoresponse.stats import adjust_p_values, auc, brier_score, equal_aucs_test, logistic_model
 from neoresponse.stats.contingency import (
     chi_square,
     cramers_v,
@@ -211,3 +212,47 @@ def test_a_cross_product_may_be_infinite_or_missing(table, expected):
 def test_impossible_tables_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("value", [0.1, 0.7, 1e-9, 1234.1])
+def test_what_rounding_leaves_of_equal_values_is_no_spread(value):
+    first, second, third = [value] * 30, [value] * 60, [value * 3 / 3] * 7
+    assert summary(first).sd == 0
+    assert t_test(summary(first), summary(second)).test.p_value is None
+    assert standardized_difference(summary(first), summary(second)) is None
+    for equal_spread in (False, True):
+        assert means_test([first, second, third], equal_spread=equal_spread).p_value is None
+    assert spread_test(summary(first), summary([1.0, 2.0])).p_value is None
+    assert kruskal_wallis([first, second]).p_value is None
+    assert shapiro_wilk(second).p_value is None
+
+
+def test_values_equal_but_for_rounding_have_no_ranks():
+    assert mann_whitney([0.1 + 0.2] * 5, [0.3] * 5).p_value is None
+    assert kruskal_wallis([[0.1 + 0.2] * 5, [0.3] * 5]).p_value is None
+
+
+@pytest.mark.parametrize("table", [[[1.9, 2], [3, 4]], [[-1, 2], [3, 4]], [[1, 2, 3], [4, 5, 6]]])
+def test_an_odds_ratio_is_of_four_counts(table):
+    with pytest.raises(ValueError, match="table: expected"):
+        odds_ratio(table)
+
+
+def test_masked_values_are_refused_wherever_arrays_enter():
+    label = [0, 1, 0, 1]
+    values = np.ma.array([0.1, 0.9, 0.3, 0.7], mask=[0, 0, 1, 0])
+    calls = [
+        lambda: auc(label, values),
+        lambda: auc(np.ma.array(label, mask=[1, 0, 0, 0]), [0.1, 0.2, 0.3, 0.4]),
+        lambda: brier_score(label, values),
+        lambda: summary(values),
+        lambda: means_test([values, values]),
+        lambda: mann_whitney(values, [1.0, 2.0]),
+        lambda: adjust_p_values(values),
+        lambda: chi_square(values.reshape(2, 2)),
+        lambda: logistic_model(np.ma.column_stack([np.ones(4), values]), label),
+        lambda: equal_aucs_test(label, [values, values]),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"without a mask, got [12] masked"):
+            call()

@@ -85,7 +85,7 @@ def _without_log_odds(calibration: Content) -> Iterator[str]:
         )
         wrong = calibration["num_certain_and_wrong"]
         if wrong:
-            yield f"    {wrong} of these {num} had the other outcome: these three leave out the worst errors"
+            yield f"    {wrong} of these {num} had the other outcome: the worst errors are left out"
 
 
 def _brier_parts(calibration: Content) -> Iterator[str]:

@@ -145,7 +145,12 @@ CALIBRATION = (
 def no_calibration(settings: EvaluateSettings, *, note: str) -> Content:
     """The same names with no numbers, and why."""
     missing = asdict(Estimate(None, None, None, 0, "none", settings.confidence, note))
-    return {**dict.fromkeys(CALIBRATION, missing), "num_without_log_odds": 0, "num_certain_and_wrong": 0, "curve": []}
+    return {
+        **dict.fromkeys(CALIBRATION, missing),
+        "num_without_log_odds": 0,
+        "num_certain_and_wrong": 0,
+        "curve": [],
+    }
 
 
 def decision(label: IntArray, probability: FloatArray, settings: EvaluateSettings) -> Content:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, xlogy
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.significance import Significance
 from neoresponse.types import FloatArray, IntArray
 
@@ -117,9 +118,15 @@ def odds_ratio(table: npt.ArrayLike) -> float | None:
     Args:
         table: whole numbers >= 0, shape (2, 2).
 
+    Raises:
+        ValueError: an entry is no count, or the table is not 2 x 2.
+
     Source: Cornfield, J. Natl. Cancer Inst. 1951, 11:1269-1275.
     """
-    (one, two), (three, four) = np.asarray(table, dtype=np.int64).tolist()
+    counts = _counted(table)
+    if counts.shape != (2, 2):
+        raise ValueError(f"table: expected 2 x 2, got {counts.shape}")
+    (one, two), (three, four) = counts.tolist()
     if two * three:
         return float(one * four / (two * three))
     return math.inf if one * four else None
@@ -131,13 +138,20 @@ def checked_table(table: npt.ArrayLike) -> IntArray:
     Raises:
         ValueError: fewer than two rows or columns, an empty one, or entries that are not counts.
     """
-    counts = np.asarray(table)
+    counts = _counted(table)
     if counts.ndim != 2 or min(counts.shape) < 2:
         raise ValueError(f"table: expected at least 2 rows and 2 columns, got {counts.shape}")
-    if not (np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all():
-        raise ValueError("table: expected whole numbers >= 0")
     if not counts.sum(axis=0).all() or not counts.sum(axis=1).all():
         raise ValueError("table: expected no empty row or column. Leave it out.")
+    return counts
+
+
+def _counted(table: npt.ArrayLike) -> IntArray:
+    """Whole numbers >= 0."""
+    counts = plain(table, "table")
+    is_count = np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))
+    if not is_count.all():
+        raise ValueError(f"table: expected whole numbers >= 0, got {counts[~is_count][0]:g}")
     return counts.astype(np.int64)
 
 

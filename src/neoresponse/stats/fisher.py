@@ -14,7 +14,7 @@ from scipy.stats import random_table
 
 from neoresponse.stats.contingency import checked_table
 from neoresponse.stats.significance import Significance
-from neoresponse.types import Estimate, FloatArray, IntArray
+from neoresponse.types import Estimate, FloatArray, IntArray, checked_confidence
 
 SLACK = math.log1p(1e-7)
 """Tables this much likelier than the one found still count as "not likelier" (R's tolerance)."""
@@ -94,7 +94,7 @@ def fisher_odds_ratio(table: npt.ArrayLike, *, confidence: float = 0.95) -> Esti
         value = base + log_odds * cells
         return np.asarray(np.exp(value - logsumexp(value)))
 
-    tail = (1 - confidence) / 2
+    tail = (1 - checked_confidence(confidence)) / 2
     at_least, at_most = cells >= found, cells <= found
     is_least, is_most = found == cells[0], found == cells[-1]
     value = 0.0 if is_least else math.inf

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import fdtr, fdtrc, stdtr, stdtrit
+from scipy.special import fdtr, fdtrc, stdtr
 from scipy.stats import kruskal, shapiro
 
+from neoresponse.stats.arrays import plain
+from neoresponse.stats.interval import two_sided_t
 from neoresponse.stats.significance import Significance
 from neoresponse.types import Estimate, FloatArray
 
@@ -102,7 +104,7 @@ def t_test(
         bare = Estimate(gap, None, None, num, name, confidence, NO_SPREAD)
         return MeanDifference(bare, Significance(None, None, name, None, NO_SPREAD))
     error = math.sqrt(variance)
-    half_width = float(stdtrit(degrees, 0.5 + confidence / 2)) * error
+    half_width = two_sided_t(confidence, degrees) * error
     p_value = 2 * float(stdtr(degrees, -abs(gap / error)))
     return MeanDifference(
         Estimate(gap, gap - half_width, gap + half_width, num, name, confidence),
@@ -235,7 +237,7 @@ def _mean_and_sd(group: FloatArray) -> tuple[float, float]:
 
 def _checked(values: npt.ArrayLike) -> FloatArray:
     """One group as float64."""
-    group = np.asarray(values, dtype=np.float64)
+    group = plain(values, "values")
     if group.ndim != 1 or not group.size or not np.isfinite(group).all():
         raise ValueError(f"values: expected finite numbers, one axis, got shape {group.shape}")
     return group

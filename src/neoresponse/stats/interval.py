@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from neoresponse.stats.discrimination import Placements, sorted_placements
-from neoresponse.types import Estimate, IntArray
+from neoresponse.types import Estimate, IntArray, checked_confidence
 
 ONE_CLASS = "not estimable: only one of the two classes is present"
 TOO_FEW = "no interval: fewer than two patients in one class"
@@ -127,8 +127,7 @@ def newcombe_interval(
     """
     placed = sorted_placements(label, probability)
     if placed.auc is None:
-        num = placed.num_patients
-        return Estimate(None, None, None, num, "Newcombe", checked_confidence(confidence), ONE_CLASS)
+        return Estimate(None, None, None, placed.num_patients, "Newcombe", confidence, ONE_CLASS)
     return _by_score(placed, placed.auc, confidence=confidence)
 
 
@@ -229,6 +228,9 @@ def two_sided_z(confidence: float) -> float:
     Raises:
         ValueError: the coverage is not between 0 and 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence!r}")
-    return float(ndtri(0.5 + confidence / 2))
+    return float(ndtri(0.5 + checked_confidence(confidence) / 2))
+
+
+def two_sided_t(confidence: float, degrees: float) -> float:
+    """The same of Student's t with so many degrees of freedom."""
+    return float(stdtrit(degrees, 0.5 + checked_confidence(confidence) / 2))

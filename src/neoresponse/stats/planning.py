@@ -105,11 +105,9 @@ def expected_best(*, auc: float, error: float, num_models: int, correlation: flo
 
     What lies beyond 0 and 1 on the normal distribution counts as 0 and 1, so the mean is inside.
     """
-    seen = np.linspace(0, 1, 2001)
-    reached = [
-        chance_of_best(float(one), auc=auc, error=error, num_models=num_models, correlation=correlation)
-        for one in seen
-    ]
+    seen = np.linspace(0, 1, NUM_NODES + 1)
+    about = {"auc": auc, "error": error, "correlation": correlation}
+    reached = [chance_of_best(float(one), num_models=num_models, **about) for one in seen]
     return float(np.trapezoid(reached, seen))
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 from scipy.stats import rankdata
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.groups import is_constant
 from neoresponse.stats.significance import Significance
 from neoresponse.types import FloatArray, IntArray
@@ -47,7 +48,7 @@ def mann_whitney(
     Source: Mann and Whitney, Ann. Math. Stat. 1947, 18:50-60; the shift algorithm: Streitberg and
     Röhmel, Comput. Stat. Data Anal. 1986, 4:1-24.
     """
-    one, two = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    one, two = (plain(values, "values") for values in (first, second))
     for values in (one, two):
         if values.ndim != 1 or not values.size or not np.isfinite(values).all():
             raise ValueError(f"values: expected finite numbers, one axis, got {values.shape}")

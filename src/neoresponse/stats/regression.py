@@ -163,13 +163,23 @@ def nested_models_test(
         Chi-square and P; collinear columns count once, so with none to spare there is no P. Under
         separation the likelihood is taken at its limit, so the test is valid there too.
 
+    Raises:
+        ValueError: shapes or labels are wrong, or the models are not nested.
+
     Source: Wilks, Ann. Math. Stat. 1938, 9:60-62.
     """
     heights, ranks = [], []
-    for design in (larger, smaller):
-        matrix, is_pcr = checked_design(design, label)
-        heights.append(Likelihood(matrix / _scale(matrix), is_pcr).free().maximum()[0])
+    designs = [checked_design(design, label)[0] for design in (larger, smaller)]
+    is_pcr = checked_design(smaller, label)[1]
+    designs = [matrix / _scale(matrix) for matrix in designs]
+    for matrix in designs:
+        heights.append(Likelihood(matrix, is_pcr).free().maximum()[0])
         ranks.append(len(independent_columns(matrix)))
+    if len(independent_columns(np.column_stack(designs))) > ranks[0]:
+        raise ValueError(
+            "smaller: expected columns that are combinations of those of the larger model, got "
+            "others. A likelihood ratio test compares nested models only."
+        )
     statistic, degrees = max(0.0, 2 * (heights[0] - heights[1])), ranks[0] - ranks[1]
     name = "likelihood ratio"
     if not degrees:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from neoresponse.stats.arrays import plain
 from neoresponse.types import FloatArray
 
 Adjustment = Literal["bonferroni", "holm", "hochberg", "hommel", "bh", "by"]
@@ -52,7 +53,7 @@ def adjust_p_values(p_values: npt.ArrayLike, *, method: Adjustment = "holm") -> 
     Biometrika 1988, 75:383-386; Benjamini and Hochberg, J. R. Stat. Soc. B 1995, 57:289-300;
     Benjamini and Yekutieli, Ann. Stat. 2001, 29:1165-1188.
     """
-    values = np.asarray(p_values, dtype=np.float64)
+    values = plain(p_values, "p_values")
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
         raise ValueError("p_values: expected numbers from 0 to 1 of shape (comparisons,)")
     if method not in ADJUSTMENTS:
