@@ -1,4 +1,4 @@
-"""A measured variable in two or more groups: tests of location, spread and shape.
+"""A measured variable in two or more groups: tests of location.
 
 In: the values of each group. Out: a `Significance`, with R's defaults where R has a choice.
 """
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import fdtr, fdtrc, stdtr
-from scipy.stats import kruskal, shapiro
+from scipy.special import fdtrc, stdtr
+from scipy.stats import kruskal
 
 from neoresponse.stats.arrays import plain
 from neoresponse.stats.interval import two_sided_t
@@ -18,7 +18,6 @@ from neoresponse.types import Estimate, FloatArray
 
 NO_SPREAD = "not estimable: all values are equal"
 TOO_SMALL = "not estimable: fewer than two values in a group"
-MAX_SHAPIRO = 5000
 ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """Values that differ by less than this share of the largest differ by rounding alone."""
 
@@ -126,47 +125,6 @@ def standardized_difference(first: Summary, second: Summary) -> float | None:
     """
     spread = math.sqrt((first.sd**2 + second.sd**2) / 2)
     return (first.mean - second.mean) / spread if spread else None
-
-
-def spread_test(first: Summary, second: Summary) -> Significance:
-    """F test that two groups spread alike; valid for normal values only.
-
-    Args:
-        first: one group.
-        second: the other group.
-
-    Returns:
-        Ratio of the first variance to the second, and two-sided P, as R's `var.test`.
-
-    Source: Snedecor and Cochran, Statistical Methods, 8th ed., 1989, section 6.12.
-    """
-    name = "F test of variances"
-    if not first.sd or not second.sd:
-        return Significance(None, None, name, None, NO_SPREAD)
-    ratio = first.sd**2 / second.sd**2
-    degrees = first.num - 1, second.num - 1
-    tails = float(fdtr(*degrees, ratio)), float(fdtrc(*degrees, ratio))
-    return Significance(ratio, min(1.0, 2 * min(tails)), name)
-
-
-def shapiro_wilk(values: npt.ArrayLike) -> Significance:
-    """Test that values are normal.
-
-    Args:
-        values: 3 to 5,000 numbers that are not all equal, shape (values,).
-
-    Returns:
-        W and P; None with a note outside those limits.
-
-    Source: Royston, J. R. Stat. Soc. C 1995, 44:547-551 (SciPy's implementation).
-    """
-    group = _checked(values)
-    if not 3 <= group.size <= MAX_SHAPIRO or is_constant(group):
-        note = f"not estimable: needs 3 to {MAX_SHAPIRO} values that are not all equal"
-        return Significance(None, None, "Shapiro-Wilk", None, note)
-    # Shifting first keeps the digits of values that are large and close together.
-    found = shapiro(group - np.median(group))
-    return Significance(float(found.statistic), float(found.pvalue), "Shapiro-Wilk")
 
 
 def means_test(groups: list[npt.ArrayLike], *, equal_spread: bool = False) -> Significance:
