@@ -10,21 +10,16 @@ from neoresponse.stats import (
     Significance,
     Summary,
     chi_square,
-    cramers_v,
     expected_counts,
     fisher_odds_ratio,
     fisher_test,
-    g_test,
     kruskal_wallis,
     mann_whitney,
     means_test,
     odds_ratio,
-    shapiro_wilk,
-    spread_test,
     standardized_difference,
     summary,
     t_test,
-    trend_test,
 )
 
 REL, FAR = 1e-10, 1e-5
@@ -32,8 +27,6 @@ REL, FAR = 1e-10, 1e-5
 UNIROOT = 2.0**-13
 """R finds the odds ratio, or one over it where it is above 1, by `uniroot`, which stops at this
 absolute error: R's number is right to that, ours to rounding."""
-EXACT_TIES_BELOW = 50
-"""From this group size on the reference's exact test with ties is none."""
 
 
 def continuous(case: Case, path: Path) -> Iterator[Check]:
@@ -51,14 +44,6 @@ def continuous(case: Case, path: Path) -> Iterator[Check]:
         yield compared(f"{key}.p", found.test.p_value, expected["p"], rel=rel)
         yield compared(f"{key}.ci_lo", found.difference.low, expected["ci_lo"], rel=rel)
         yield compared(f"{key}.ci_hi", found.difference.high, expected["ci_hi"], rel=rel)
-    for key, group in zip(("shapiro_x", "shapiro_y"), groups, strict=True):
-        if case.get(key):
-            normal = shapiro_wilk(group)
-            yield compared(f"{key}.W", normal.statistic, case[key]["W"], rel=max(rel, 1e-8))
-            yield compared(f"{key}.p", normal.p_value, case[key]["p"], rel=max(rel, 1e-6))
-    ratio = spread_test(first, second)
-    yield compared("var_F.F", ratio.statistic, case["var_F"]["F"], rel=rel)
-    yield compared("var_F.p", ratio.p_value, case["var_F"]["p"], rel=rel)
     yield compared("smd", standardized_difference(first, second), case["smd"], rel=rel)
     for end, one, group in (("x", first, groups[0]), ("y", second, groups[1])):
         yield compared(f"n_{end}", one.num, case[f"n_{end}"])
@@ -88,10 +73,6 @@ def _ranks(case: Case, groups: list[np.ndarray]) -> Iterator[Check]:
     for field, way, side in asked:
         ours = mann_whitney(first, second, way=way, side=side).p_value
         yield compared(f"mw.{field}", ours, expected[field], rel=REL)
-    is_small = max(len(first), len(second)) < EXACT_TIES_BELOW
-    if is_small and number(expected["p_exact_with_ties"]) is not None:
-        ours = mann_whitney(first, second, way="exact").p_value
-        yield compared("mw.p_exact_with_ties", ours, expected["p_exact_with_ties"], rel=REL)
 
 
 def multigroup(case: Case, path: Path) -> Iterator[Check]:
@@ -126,19 +107,16 @@ def contingency(case: Case, path: Path) -> Iterator[Check]:
     yield compared("n", int(table.sum()), case["n"])
     yield compared("min_expected", float(expected.min()), case["min_expected"])
     yield compared("n_expected_lt5", int(np.sum(expected < 5)), case["n_expected_lt5"])
-    tests: dict[str, Significance] = {"chisq": chi_square(table), "G": g_test(table)}
+    tests: dict[str, Significance] = {"chisq": chi_square(table)}
     yield compared("df", tests["chisq"].degrees, case["df"])
     if "chisq_yates" in case:
         tests["chisq_yates"] = chi_square(table, corrected=True)
-    if "trend_chisq" in case:
-        tests["trend_chisq"] = trend_test(table)
-    names = {"chisq": "p_chisq", "G": "p_G", "chisq_yates": "p_yates", "trend_chisq": "p_trend"}
+    names = {"chisq": "p_chisq", "chisq_yates": "p_yates"}
     for key, found in tests.items():
         # A statistic of zero is what rounding leaves of it.
         yield compared(key, found.statistic, case[key], rel=REL, at=1e-13)
         yield compared(names[key], found.p_value, case[names[key]], rel=REL, at=1e-300)
     yield compared("p_fisher", fisher_test(table).p_value, case["p_fisher"], rel=REL, at=1e-300)
-    yield compared("cramers_v", cramers_v(table), case["cramers_v"], rel=REL)
     if "fisher_or" in case:
         found = fisher_odds_ratio(table)
         for field, ours in (

@@ -1,23 +1,26 @@
-"""Speed of our statistics beside a sort and a plain loop; started by `statistics.py`."""
+"""Speed of our statistics beside a sort and a plain loop; `statistics.py` starts it too."""
 
+import resource
 import sys
 import time
 from collections.abc import Callable
 
 import coverage_simulation
 import numpy as np
+from neoresponse.config import EvaluateSettings
+from neoresponse.evaluation.table import Table
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from neoresponse.stats import (
-    delong_interval,
-    paired_delong,
-)
+from neoresponse.evaluation.alone import evaluate_table
+from neoresponse.stats import delong_interval, logistic_model, paired_delong
 from neoresponse.stats.bootstrap_auc import auc_replicates
 
 Numbers = NDArray[np.float64]
 REPLICATES = 2000
 ROUNDS = 15
 LOOP_SECONDS = 8.0
+LARGE = 100_000
 
 
 def main(words: list[str]) -> int:
@@ -25,6 +28,7 @@ def main(words: list[str]) -> int:
     parts: dict[str, Callable[[], None]] = {
         "speed": speed,
         "bootstrap": bootstrap,
+        "large": large,
         **coverage_simulation.PARTS,
     }
     unknown = set(words) - parts.keys()
@@ -78,6 +82,26 @@ def bootstrap() -> None:
         )
 
 
+def large() -> None:
+    """A table's logistic regression, and all numbers about one column, of 100,000 rows."""
+    rng = np.random.default_rng(1)
+    design = np.column_stack([np.ones(LARGE), rng.normal(size=(LARGE, 19))])
+    label = (rng.random(LARGE) < expit(design @ rng.normal(0, 0.3, size=20))).astype(np.int64)
+    table = Table(label, {"p": expit(design[:, 1])}, LARGE, {}, {})
+    for name, call in (
+        ("logistic regression, 20 columns", lambda: logistic_model(design, label)),
+        ("all that `evaluate` computes", lambda: evaluate_table(table, EvaluateSettings())),
+    ):
+        started = time.process_time()
+        call()
+        seconds = time.process_time() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(
+            f"n = {LARGE:,}  {name:32} {seconds:6.1f} s of CPU, {peak:.2f} GB at most so far",
+            flush=True,
+        )
+
+
 def cohort(num: int) -> tuple[NDArray[np.int64], Numbers, Numbers]:
     """Labels and two sets of correlated values that order them."""
     rng = np.random.default_rng(0)
@@ -116,3 +140,7 @@ def twin_auc(label: Numbers, probability: Numbers) -> float:
     true = np.append(0, np.cumsum(hits)[cuts])
     false = np.append(0, 1 + cuts - true[1:])
     return float(np.trapezoid(true / true[-1], false / false[-1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

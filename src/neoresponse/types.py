@@ -220,6 +220,22 @@ class Estimate:
     confidence: float = 0.95
     note: str = ""
 
+    def __post_init__(self) -> None:
+        checked_confidence(self.confidence)
+
+
+def checked_confidence(confidence: float) -> float:
+    """A coverage as it came.
+
+    Raises:
+        ValueError: it is not between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(
+            f"confidence: expected a number between 0 and 1, such as 0.95, got {confidence!r}."
+        )
+    return confidence
+
 
 Say = Callable[[str], None]
 """Gets one line per step."""

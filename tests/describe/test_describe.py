@@ -256,3 +256,12 @@ def test_intervals_of_differences_hold_the_truth():
     ]
     held = [one.low <= truth <= one.high for one in found if one.value is not None]
     assert 0.92 <= np.mean(held) <= 0.99
+
+
+def test_a_column_of_one_value_has_no_difference():
+    label = np.repeat([0, 1], [77, 43])
+    table = CohortTable("c", label, (number("dose", [0.7] * 120),))
+    (found,) = describe_by_outcome(table).variables
+    assert found.test.p_value is None
+    assert all(one.value is None for one in found.differences.values())
+    assert {(group.mean, group.sd) for group in found.groups.values()} == {(0.7, 0.0)}

@@ -273,3 +273,27 @@ def test_the_golden_cohort_is_read_as_it_is_written(logistic, shared):
     found = {one.name: one for one in logistic[1].variables}
     assert found["Ki67"].values.tolist() == [float(row["Ki67"]) for row in rows]
     assert found["birads"].levels == ("2-4a", "4b", "4c", "5")
+
+
+def test_of_a_variable_under_two_names_the_first_is_kept():
+    rng = np.random.default_rng(8)
+    ki67 = rng.gamma(4, 8, size=200)
+    label = (rng.random(200) < 1 / (1 + np.exp((40 - ki67) / 8))).astype(int)
+    columns = (("ki67", ki67), ("Ki-67", ki67), ("turned", 2 * ki67 + 1))
+    table = CohortTable("c", label, tuple(number(name, list(values)) for name, values in columns))
+    found = regress(table)
+    assert found.selected == ("ki67", "Ki-67", "turned")
+    assert [one.name for one in found.multivariable.variables] == ["ki67"]
+    assert found.kept == ("ki67",)
+    for name in ("Ki-67", "turned"):
+        assert any(note.startswith(f"{name}: follows exactly") for note in found.notes)
+
+
+def test_an_outlier_does_not_cost_a_variable_its_model():
+    rng = np.random.default_rng(9)
+    values = rng.normal(size=50)
+    values[7] = 9999
+    label = (rng.random(50) < 0.3).astype(int)
+    label[7] = 0
+    found = regress(CohortTable("c", label, (number("z", list(values)),)))
+    assert [model.variables[0].name for model in found.univariable] == ["z"]

@@ -261,3 +261,16 @@ def test_settings_reach_the_command(file):
 )
 def test_wrong_usage_says_what_was_expected(words, sentence):
     assert sentence in call("evaluate", *words, code=2)
+
+
+def test_the_text_says_whom_the_calibration_line_leaves_out():
+    rng = np.random.default_rng(6)
+    label = rng.integers(0, 2, size=80)
+    values = np.clip(np.round(rng.normal(0.4 + 0.2 * label, 0.15), 2), 0.02, 0.98)
+    values[:28] = label[:28]
+    values[:8] = 1 - label[:8]
+    found = evaluate_table(Table(label, {"p": values}, 80, {"y": 0, "p": 0}, {}), SETTINGS)
+    assert found["models"]["p"]["calibration"]["slope"]["num_patients"] == 52
+    text = evaluation_as_text(found)
+    assert "52 of 80 patients; 28 with a probability of exactly 0 or 1 left out" in text
+    assert "8 of these 28 had the other outcome" in text

@@ -7,7 +7,7 @@ from scipy.special import expit, logit
 from neoresponse.stats.compare import paired_delong
 from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
 from neoresponse.stats.discrimination import auc
-from neoresponse.stats.interval import auc_interval, delong_interval
+from neoresponse.stats.interval import delong_interval
 
 Z = 1.959963984540054
 
@@ -93,7 +93,7 @@ def test_the_corrected_interval_equals_a_walk_over_patients_and_repeats():
 def test_one_fold_gives_the_auc_and_delongs_interval():
     label, first, _, _ = draw(num_repeats=1)
     found = cross_validated_auc(label, first, np.zeros((1, 90), dtype=int))
-    expected = auc_interval(label, first[0])
+    expected = delong_interval(label, first[0], scale="logit")
     assert (found.value, found.low, found.high) == pytest.approx(
         (expected.value, expected.low, expected.high), rel=1e-12
     )

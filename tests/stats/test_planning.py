@@ -64,3 +64,8 @@ def test_paired_size_is_the_first_that_reaches_the_power():
 def test_equal_aucs_have_no_size():
     with pytest.raises(ValueError, match="expected two that differ"):
         paired_size(0.8, 0.8, prevalence=0.3, correlation=0.5)
+
+
+def test_the_best_of_equal_models_is_never_better_than_perfect():
+    found = expected_best(auc=0.8, error=0.32, num_models=6, correlation=0.5)
+    assert 0.8 < found < 1

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -147,3 +148,83 @@ def test_firth_settles_where_the_likelihood_has_a_ledge():
     noise = rng.normal(size=51)
     term = firth_model(np.column_stack([np.ones(51), values, noise]), is_pcr).terms[1]
     assert term.profile.low < term.profile.value < term.profile.high
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "expected"),
+    [
+        # glm(y ~ x, family = binomial) settles at -1.70568 and -0.79639.
+        ([99, 0, 0.8, -0.6, -0.2, -1.4], [0, 0, 0, 1, 0, 0], [-1.70568, -0.79639]),
+        ([9999, 0, 0.8, -0.6, -0.2, -1.4], [0, 0, 0, 1, 0, 0], [-1.70568, -0.79639]),
+    ],
+)
+def test_an_outlier_does_not_keep_newton_from_the_maximum(values, label, expected):
+    design = np.column_stack([np.ones(6), values])
+    model = logistic_model(design, label)
+    found = np.array([term.wald.value for term in model.terms])
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert design.T @ (label - expit(design @ found)) == pytest.approx([0, 0], abs=1e-9)
+    high = model.terms[1].profile.high
+    assert high is not None
+    centred = np.column_stack([np.ones(6), (design[:, 1] - design[:, 1].mean()) / 40])
+    other = logistic_model(centred, label).terms[1]  # far out, where the intercept must follow
+    assert other.profile.high / 40 == pytest.approx(high, rel=1e-6)
+
+
+def test_nearly_collinear_columns_have_the_maximum_that_orthogonal_ones_have():
+    rng = np.random.default_rng(4)
+    kilograms = np.round(rng.normal(70, 10, size=200), 2)
+    pounds = np.round(2.20462 * kilograms, 2)
+    label = (rng.random(200) < expit((kilograms - 70) / 10)).astype(int)
+    model = logistic_model(np.column_stack([np.ones(200), kilograms, pounds]), label)
+    apart = logistic_model(
+        np.column_stack([np.ones(200), kilograms, pounds - 2.20462 * kilograms]), label
+    )
+    assert model.log_likelihood == pytest.approx(apart.log_likelihood, abs=1e-10)
+    assert model.terms[2].wald.value == pytest.approx(apart.terms[2].wald.value, rel=1e-6)
+    assert model.terms[2].error == pytest.approx(apart.terms[2].error, rel=1e-6)
+
+
+def test_many_patients_need_no_square_as_large_as_they_are():
+    rng = np.random.default_rng(5)
+    design = np.column_stack([np.ones(30_000), rng.normal(size=(30_000, 2))])
+    label = (rng.random(30_000) < expit(design @ [-1, 0.5, 0])).astype(int)
+    tracemalloc.start()
+    logistic_model(design, label)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # a square of the patients takes 7.2e9
+
+
+def test_models_that_are_not_nested_are_refused():
+    design, label = draw()
+    with pytest.raises(ValueError, match="combinations of those of the larger model"):
+        nested_models_test(design[:, :2], design[:, [0, 2]], label)
+    # The same columns in another form are nested.
+    turned = np.column_stack([design[:, 0], design[:, 1] + 2 * design[:, 0]])
+    assert nested_models_test(design, turned, label).degrees == 1
+
+
+def test_a_penalised_profile_is_the_highest_of_its_maxima():
+    rng = np.random.default_rng(6)
+    for _ in range(12):
+        num = int(rng.integers(8, 16))
+        design = np.column_stack([np.ones(num), rng.normal(size=(num, 2))])
+        design[rng.integers(num), 1] = 30
+        label = (rng.random(num) < 0.4).astype(int)
+        if len(set(label)) < 2:
+            continue
+        model = firth_model(design, label)
+        for end in (model.terms[1].profile.low, model.terms[1].profile.high):
+            if end is None:
+                continue
+
+            def loss(rest, at=end, matrix=design, outcome=label):
+                logit = matrix @ [rest[0], at, rest[1]]
+                weight = expit(logit) * expit(-logit)
+                fit = np.sum(log_expit(np.where(outcome == 1, logit, -logit)))
+                return -fit - 0.5 * np.linalg.slogdet((matrix.T * weight) @ matrix)[1]
+
+            starts = [(a, b) for a in (-20, -3, 0, 3, 20) for b in (-3, 0, 3)]
+            best = max(-minimize(loss, start, method="Nelder-Mead").fun for start in starts)
+            assert best <= model.log_likelihood - 1.920729410347062 + 1e-3

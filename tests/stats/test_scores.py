@@ -12,7 +12,6 @@ from neoresponse.stats import (
     brier_score,
     calibration_error_by_chance,
     decision_curve,
-    delong_interval,
     expected_calibration_error,
     heterogeneity_test,
     log_loss,
@@ -33,11 +32,6 @@ def draw(seed, num=80):
 
 def generator():
     return np.random.default_rng(5)
-
-
-def test_the_interval_of_an_auc_is_delongs_on_the_logit_scale():
-    label, probability, _ = draw(1)
-    assert auc_interval(label, probability) == delong_interval(label, probability, scale="logit")
 
 
 def test_an_auc_of_one_has_newcombes_interval_and_says_so():

@@ -20,13 +20,9 @@ def closed(values, test):
 
 @quick
 @given(few)
-def test_holm_and_hommel_equal_closed_testing(values):
+def test_holm_equals_closed_testing(values):
     bonferroni = closed(values, lambda chosen: min(1.0, len(chosen) * chosen[0]))
-    simes = closed(
-        values, lambda c: min(1.0, *(len(c) * p / (i + 1) for i, p in enumerate(c)), 1.0)
-    )
     np.testing.assert_allclose(adjust_p_values(values), bonferroni, atol=1e-12)
-    np.testing.assert_allclose(adjust_p_values(values, method="hommel"), simes, atol=1e-12)
 
 
 @quick
@@ -45,7 +41,7 @@ def test_bh_equals_the_smallest_rate_that_still_rejects(values):
     [
         ([0.5, 1.2], "holm", "from 0 to 1"),
         ([0.5, np.nan], "holm", "from 0 to 1"),
-        ([0.5], "sidak", "expected one of"),
+        ([0.5], "hommel", "expected one of"),
     ],
 )
 def test_impossible_p_values_are_refused(values, method, message):

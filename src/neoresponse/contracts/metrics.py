@@ -58,6 +58,8 @@ class Calibration(Record):
     ece_by_chance: Estimate
     num_without_log_odds: int
     """Patients with a probability of exactly 0 or 1, whom slope and intercept leave out."""
+    num_certain_and_wrong: int
+    """Those of them who had the other outcome."""
     curve: tuple[CalibrationBin, ...]
 
 

@@ -3,7 +3,6 @@
 In: a `CohortTable`. Out: a `GroupTable`. The rules stand in docs/explanation/statistics.md.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -33,6 +32,7 @@ from neoresponse.stats import (
     summary,
     t_test,
 )
+from neoresponse.stats.groups import is_constant
 from neoresponse.stats.significance import Significance
 from neoresponse.types import Estimate, FloatArray, IntArray
 
@@ -265,11 +265,15 @@ def _summary(variable: Variable, members: Mask) -> GroupSummary:
     if not len(known):
         return GroupSummary(0, num_missing)
     low, middle, high = (float(cut) for cut in np.quantile(known, (0.25, 0.5, 0.75)))
+    mean, sd = float(known[0]), None
+    if len(known) > 1:
+        whole = summary(known)
+        mean, sd = whole.mean, whole.sd
     return GroupSummary(
         num_known=len(known),
         num_missing=num_missing,
-        mean=float(known.mean()),
-        sd=float(known.std(ddof=1)) if len(known) > 1 else None,
+        mean=mean,
+        sd=sd,
         median=middle,
         quartiles=(low, high),
         extremes=(float(known.min()), float(known.max())),
@@ -291,6 +295,7 @@ def _difference(variable: Variable, group: Mask, reference: Mask) -> Estimate:
 
 def _skewness(values: FloatArray) -> float:
     """Third central moment over the cubed standard deviation; 0 where nothing varies."""
+    if is_constant(values):
+        return 0.0
     centred = values - values.mean()
-    spread = math.sqrt(float(np.mean(centred**2)))
-    return float(np.mean(centred**3)) / spread**3 if spread else 0.0
+    return float(np.mean(centred**3)) / float(np.mean(centred**2)) ** 1.5

@@ -156,6 +156,26 @@ def fit_model(table: CohortTable, variables: Sequence[Variable], plan: Plan) -> 
     )
 
 
+def repeated(table: CohortTable, variables: Sequence[Variable], plan: Plan) -> list[str]:
+    """Names of variables that say nothing new after those before them, such as a copy.
+
+    Args:
+        table: the patients to fit.
+        variables: in the order in which they enter; the first of two copies stays.
+        plan: references.
+    """
+    is_used = complete(table, variables)
+    design, found = np.ones((int(is_used.sum()), 1)), []
+    for one in variables:
+        block = _block(one, is_used, plan.references.get(one.name))
+        larger = np.column_stack([design, *(column.values for column in block.columns)])
+        if len(independent_columns(larger)) == len(independent_columns(design)):
+            found.append(one.name)
+        else:
+            design = larger
+    return found
+
+
 def complete(table: CohortTable, variables: Sequence[Variable]) -> Mask:
     """Patients of whom every variable is known, shape (patients,)."""
     return np.asarray(np.all([one.is_known for one in variables], axis=0))

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import xlog1py, xlogy
 
-from neoresponse.describe.model import FittedModel, Plan, complete, fit_model
+from neoresponse.describe.model import FittedModel, Plan, complete, fit_model, repeated
 from neoresponse.describe.variables import TRAIN, CohortTable, Variable
 from neoresponse.errors import CohortError, ConfigError
+from neoresponse.stats.groups import is_constant
 from neoresponse.stats.significance import Significance
 
 MIN_EVENTS_PER_VARIABLE = 10.0
 PERFECT = (
     "tells the outcome of every patient, so it may be the outcome in other words; it does not "
     "enter the model of all."
+)
+
+COPY = (
+    "follows exactly from the variables above it (a copy, or another unit), so it does not enter "
+    "the model of all."
 )
 
 
@@ -77,6 +83,9 @@ def regress(table: CohortTable, plan: Plan | None = None) -> RegressionTable:
     perfect = [model.variables[0].name for model in univariable if _is_perfect(model)]
     notes += [f"{name}: {PERFECT}" for name in perfect]
     entering = [name for name in selected if name not in perfect]
+    copies = repeated(training, training.only(entering).variables, plan) if entering else []
+    notes += [f"{name}: {COPY}" for name in copies]
+    entering = [name for name in entering if name not in copies]
     multivariable = None
     if entering:
         model = _model_or_reason(training, training.only(entering).variables, plan)
@@ -140,7 +149,7 @@ def _varies(table: CohortTable, variables: Sequence[Variable]) -> bool:
     """Whether patients of both outcomes are left, and every variable differs among them."""
     is_used = complete(table, variables)
     has_both = len(np.unique(table.label[is_used])) == 2
-    return has_both and all(len(np.unique(one.values[is_used])) > 1 for one in variables)
+    return has_both and not any(is_constant(one.values[is_used]) for one in variables)
 
 
 def _model_or_reason(
@@ -151,8 +160,8 @@ def _model_or_reason(
         return "one outcome alone is left where all is known, or nothing varies"
     try:
         return fit_model(table, variables, plan)
-    except ValueError:  # the likelihood has no maximum that could be found
-        return "its likelihood has no maximum that could be found"
+    except ValueError:
+        return "Newton's method did not reach the maximum of its likelihood"
 
 
 def _is_perfect(model: FittedModel) -> bool:

@@ -64,6 +64,7 @@ def _models(found: TableEvaluation) -> Iterator[str]:
             yield from _calls(model)
         if model.is_probability:
             yield "  calibration:"
+            yield from _without_log_odds(model.calibration)
             for key, word in WORDS.items():
                 yield _line(word, getattr(model.calibration, key), indent=4)
             yield from _brier_parts(model.calibration)
@@ -77,6 +78,20 @@ def _calls(model: ColumnMetrics) -> Iterator[str]:
     if model.net_benefit is not None:
         for key, word in PER_100.items():
             yield _line(word, getattr(model.net_benefit, key), indent=4)
+
+
+def _without_log_odds(calibration: Calibration) -> Iterator[str]:
+    """Who is missing from slope, intercept and calibration in the large."""
+    num = calibration.num_without_log_odds
+    if num:
+        rest = calibration.slope.num_patients
+        yield (
+            f"    slope, intercept and in the large: {rest} of {rest + num} patients; {num} with a "
+            "probability of exactly 0 or 1 left out, for it has no log odds"
+        )
+        wrong = calibration.num_certain_and_wrong
+        if wrong:
+            yield f"    {wrong} of these {num} had the other outcome: the worst errors are left out"
 
 
 def _brier_parts(calibration: Calibration) -> Iterator[str]:

@@ -131,6 +131,7 @@ def calibration(
             probability, num_bins=NUM_BINS, rng=generator(settings), plan=plan
         ),
         num_without_log_odds=line.num_left_out,
+        num_certain_and_wrong=int(np.sum(probability == 1 - label)),
         curve=tuple(
             CalibrationBin(mean_probability=one.mean_probability, observed=one.observed)
             for one in curve
@@ -144,7 +145,9 @@ def no_calibration(settings: EvaluateSettings, *, note: str) -> Calibration:
     names = [
         name for name, field in Calibration.model_fields.items() if field.annotation is Estimate
     ]
-    return Calibration(**dict.fromkeys(names, missing), num_without_log_odds=0, curve=())
+    return Calibration(
+        **dict.fromkeys(names, missing), num_without_log_odds=0, num_certain_and_wrong=0, curve=()
+    )
 
 
 def decision(label: IntArray, probability: FloatArray, settings: EvaluateSettings) -> Decision:

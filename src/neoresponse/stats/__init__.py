@@ -41,11 +41,8 @@ from neoresponse.stats.compare import (
 )
 from neoresponse.stats.contingency import (
     chi_square,
-    cramers_v,
     expected_counts,
-    g_test,
     odds_ratio,
-    trend_test,
 )
 from neoresponse.stats.cross_validated import compare_cross_validated, cross_validated_auc
 from neoresponse.stats.decision import (
@@ -68,8 +65,6 @@ from neoresponse.stats.groups import (
     Summary,
     kruskal_wallis,
     means_test,
-    shapiro_wilk,
-    spread_test,
     standardized_difference,
     summary,
     t_test,
@@ -175,7 +170,6 @@ __all__ = [
     "corner_threshold",
     "cost_threshold",
     "count_measures",
-    "cramers_v",
     "cross_validated_auc",
     "decision_curve",
     "delong_covariance",
@@ -192,7 +186,6 @@ __all__ = [
     "fit_logistic",
     "fit_platt",
     "fit_temperature",
-    "g_test",
     "hanley_mcneil_error",
     "has_both_classes",
     "heterogeneity_test",
@@ -222,13 +215,10 @@ __all__ = [
     "scaled_brier_score",
     "score_step",
     "sensitivity_threshold",
-    "shapiro_wilk",
     "spiegelhalter_test",
-    "spread_test",
     "standardized_difference",
     "summary",
     "t_test",
-    "trend_test",
     "unpaired_delong",
     "validation_size_for_auc",
     "validation_size_for_ratio",

@@ -176,7 +176,12 @@ def bootstrap_area(
             found.append(
                 measure(*(_run_up(c, part, levels) for c, part in zip(counts, levels, strict=True)))
             )
-        left_out = _left_out(levels, measure)
+        # A cohort per patient is far too much where nobody asks for it; then sizes are enough.
+        left_out = (
+            _left_out(levels, measure)
+            if plan.kind == "bca"
+            else [np.zeros(part.size) for part in levels]
+        )
     return bootstrap_estimate(
         value, np.concatenate(found), tuple(left_out), plan=plan, num_patients=is_pcr.size
     )

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from neoresponse.stats.interval import ONE_CLASS, TOO_FEW
-from neoresponse.types import Estimate, FloatArray, IntArray
+from neoresponse.types import Estimate, FloatArray, IntArray, checked_confidence
 
 BLOCK = 2**17
 """Numbers per block of replicates: small enough to stay in the processor's cache."""
@@ -34,11 +34,9 @@ class Bootstrap:
     kind: Literal["percentile", "bca"] = "percentile"
 
     def __post_init__(self) -> None:
-        if self.num_replicates < 1 or not 0 < self.confidence < 1:
-            raise ValueError(
-                "num_replicates and confidence: expected at least 1 and a number between 0 and 1, "
-                f"got {self.num_replicates} and {self.confidence}"
-            )
+        checked_confidence(self.confidence)
+        if self.num_replicates < 1:
+            raise ValueError(f"num_replicates: expected at least 1, got {self.num_replicates}")
         if self.kind not in ("percentile", "bca"):
             raise ValueError(f"kind: expected 'percentile' or 'bca', got {self.kind!r}")
 

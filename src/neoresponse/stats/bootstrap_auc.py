@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.bootstrap import (
     Bootstrap,
     block_sizes,
@@ -122,7 +123,7 @@ def auc_replicates(
     Source: with c the counts of the drawn patients, an AUC is the mean over pCR patients of
     c x (share of c among the residual patients below, ties counting one half).
     """
-    rows = [checked_arrays(label, row) for row in np.asarray(probabilities, dtype=np.float64)]
+    rows = [checked_arrays(label, row) for row in plain(probabilities, "probabilities")]
     is_pcr = rows[0][0]
     num_pcr, num_residual = int(is_pcr.sum()), int((~is_pcr).sum())
     if not num_pcr or not num_residual:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, chdtrc, ndtr, stdtr, stdtrit
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.discrimination import placements, sorted_placements
 from neoresponse.stats.interval import (
     ONE_CLASS,
@@ -156,7 +157,7 @@ def delong_covariance(label: npt.ArrayLike, probabilities: npt.ArrayLike) -> Flo
 
     Source: DeLong et al., Biometrics 1988, 44:837-845, equation 5.
     """
-    placed = [placements(label, row) for row in np.asarray(probabilities, dtype=np.float64)]
+    placed = [placements(label, row) for row in plain(probabilities, "probabilities")]
     if not placed or min(len(placed[0].positive), len(placed[0].negative)) < 2:
         return None
     by_pcr = np.stack([one.positive for one in placed])  # (models, pCR patients)
@@ -177,7 +178,7 @@ def equal_aucs_test(label: npt.ArrayLike, probabilities: npt.ArrayLike) -> Signi
 
     Source: DeLong et al., Biometrics 1988, 44:837-845, equation 6.
     """
-    rows = np.asarray(probabilities, dtype=np.float64)
+    rows = plain(probabilities, "probabilities")
     covariance = delong_covariance(label, rows)
     if covariance is None or len(rows) < 2:
         return Significance(None, None, "Wald test of equal AUCs", None, TOO_FEW)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
+from neoresponse.stats.arrays import plain, refuse_masked
 from neoresponse.stats.compare import ONE_PERFECT, Comparison, compared
 from neoresponse.stats.discrimination import Booleans, Doubles, checked_arrays, placements
 from neoresponse.stats.interval import ONE_CLASS, TOO_FEW, two_sided_z
@@ -152,8 +153,9 @@ def _checked(
     label: npt.ArrayLike, probability: npt.ArrayLike, fold: npt.ArrayLike
 ) -> tuple[IntArray, Doubles, IntArray]:
     """The three as arrays of fitting shapes."""
-    labels, folds = np.asarray(label), np.asarray(fold)
-    values = np.asarray(probability, dtype=np.float64)
+    refuse_masked(fold, "fold")
+    labels, folds = plain(label, "label"), np.asarray(fold)
+    values = plain(probability, "probability")
     if labels.ndim != 1 or folds.ndim != 2 or values.shape != folds.shape:
         raise ValueError(f"{SHAPES}, got {labels.shape}, {values.shape} and {folds.shape}")
     if folds.shape[1:] != labels.shape:

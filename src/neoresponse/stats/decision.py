@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.bootstrap import Bootstrap, block_sizes, drawn_counts
 from neoresponse.stats.calibration import checked_probabilities
 from neoresponse.stats.discrimination import Booleans
@@ -168,7 +169,7 @@ def net_benefit_differences(
 
 def _checked_cuts(thresholds: npt.ArrayLike) -> FloatArray:
     """Thresholds of shape (thresholds,), each between 0 and 1."""
-    cuts = np.asarray(thresholds, dtype=np.float64)
+    cuts = plain(thresholds, "thresholds")
     if cuts.ndim != 1 or not ((cuts > 0) & (cuts < 1)).all():
         raise ValueError("thresholds: expected numbers between 0 and 1 of shape (thresholds,)")
     return cuts

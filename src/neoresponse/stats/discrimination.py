@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from neoresponse.stats.arrays import plain
 from neoresponse.types import FloatArray, IntArray
 
 Booleans = npt.NDArray[np.bool_]
@@ -185,8 +186,7 @@ def checked_arrays(label: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[Bo
     Raises:
         ValueError: a label is not 0 or 1, a value is not finite, or shapes differ.
     """
-    labels = np.asarray(label)
-    values = np.asarray(probability, dtype=np.float64)
+    labels, values = plain(label, "label"), plain(probability, "probability")
     if labels.ndim != 1 or labels.shape != values.shape:
         raise ValueError(
             f"label and probability: expected one shape (patients,), got {labels.shape} and "

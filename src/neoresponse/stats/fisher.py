@@ -4,23 +4,21 @@ In: counts by row and column. Out: a `Significance` or an `Estimate`.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 from scipy.stats import random_table
+from scipy.stats.contingency import odds_ratio
 
 from neoresponse.stats.contingency import checked_table
 from neoresponse.stats.significance import Significance
-from neoresponse.types import Estimate, FloatArray, IntArray
+from neoresponse.types import Estimate, FloatArray, IntArray, checked_confidence
 
 SLACK = math.log1p(1e-7)
 """Tables this much likelier than the one found still count as "not likelier" (R's tolerance)."""
 MAX_PATHS = 10_000_000
 NUM_SIMULATED = 100_000
-LARGEST_LOG_ODDS = 700.0
 
 
 def fisher_test(table: npt.ArrayLike, *, seed: int = 0, max_paths: int = MAX_PATHS) -> Significance:
@@ -80,35 +78,16 @@ def fisher_odds_ratio(table: npt.ArrayLike, *, confidence: float = 0.95) -> Esti
         ValueError: the table is not 2 x 2.
 
     Source: Fisher, J. R. Stat. Soc. A 1935, 98:39-54; Cornfield, Proc. 3rd Berkeley Symp. 1956,
-    4:135-148.
+    4:135-148 (SciPy's implementation).
     """
     counts = checked_table(table)
     if counts.shape != (2, 2):
         raise ValueError(f"table: expected 2 x 2, got {counts.shape}")
-    found, first_row, first_column = int(counts[0, 0]), counts[0].sum(), counts[:, 0].sum()
-    cells = np.arange(max(0, first_row - counts[:, 1].sum()), min(first_row, first_column) + 1)
-    others = (cells, first_row - cells, first_column - cells)
-    base = -sum(gammaln(c + 1.0) for c in (*others, counts[:, 1].sum() - first_row + cells))
-
-    def chances(log_odds: float) -> FloatArray:
-        value = base + log_odds * cells
-        return np.asarray(np.exp(value - logsumexp(value)))
-
-    tail = (1 - confidence) / 2
-    at_least, at_most = cells >= found, cells <= found
-    is_least, is_most = found == cells[0], found == cells[-1]
-    value = 0.0 if is_least else math.inf
-    if not is_least and not is_most:
-        value = _odds_where(lambda log_odds: float(chances(log_odds) @ cells) - found)
-    low = 0.0 if is_least else _odds_where(lambda x: float(chances(x)[at_least].sum()) - tail)
-    high = math.inf if is_most else _odds_where(lambda x: tail - float(chances(x)[at_most].sum()))
+    found = odds_ratio(counts, kind="conditional")
+    ends = found.confidence_interval(checked_confidence(confidence))
+    value, low, high = (float(end) for end in (found.statistic, ends.low, ends.high))
     method = "Fisher's exact odds ratio"
     return Estimate(value, low, high, int(counts.sum()), method, confidence)
-
-
-def _odds_where(rising: Callable[[float], float]) -> float:
-    """The odds ratio at whose logarithm a rising function is zero."""
-    return math.exp(brentq(rising, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS, xtol=1e-13))
 
 
 def _best_split(rows: IntArray, columns: IntArray) -> tuple[int, int]:

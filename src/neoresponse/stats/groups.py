@@ -1,4 +1,4 @@
-"""A measured variable in two or more groups: tests of location, spread and shape.
+"""A measured variable in two or more groups: tests of location.
 
 In: the values of each group. Out: a `Significance`, with R's defaults where R has a choice.
 """
@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import fdtr, fdtrc, stdtr, stdtrit
-from scipy.stats import kruskal, shapiro
+from scipy.special import fdtrc, stdtr
+from scipy.stats import kruskal
 
+from neoresponse.stats.arrays import plain
+from neoresponse.stats.interval import two_sided_t
 from neoresponse.stats.significance import Significance
 from neoresponse.types import Estimate, FloatArray
 
 NO_SPREAD = "not estimable: all values are equal"
 TOO_SMALL = "not estimable: fewer than two values in a group"
-MAX_SHAPIRO = 5000
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Values that differ by less than this share of the largest differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,14 @@ def summary(values: npt.ArrayLike) -> Summary:
     group = _checked(values)
     if group.size < 2:
         raise ValueError(f"values: expected at least two, got {group.size}")
-    return Summary(float(group.mean()), float(group.std(ddof=1)), group.size)
+    mean, sd = _mean_and_sd(group)
+    return Summary(mean, sd, group.size)
+
+
+def is_constant(values: npt.ArrayLike) -> bool:
+    """Whether values, shape (values,), are equal but for rounding."""
+    group = _checked(values)
+    return float(np.ptp(group)) <= ROUNDING * float(np.abs(group).max())
 
 
 def t_test(
@@ -93,7 +103,7 @@ def t_test(
         bare = Estimate(gap, None, None, num, name, confidence, NO_SPREAD)
         return MeanDifference(bare, Significance(None, None, name, None, NO_SPREAD))
     error = math.sqrt(variance)
-    half_width = float(stdtrit(degrees, 0.5 + confidence / 2)) * error
+    half_width = two_sided_t(confidence, degrees) * error
     p_value = 2 * float(stdtr(degrees, -abs(gap / error)))
     return MeanDifference(
         Estimate(gap, gap - half_width, gap + half_width, num, name, confidence),
@@ -117,47 +127,6 @@ def standardized_difference(first: Summary, second: Summary) -> float | None:
     return (first.mean - second.mean) / spread if spread else None
 
 
-def spread_test(first: Summary, second: Summary) -> Significance:
-    """F test that two groups spread alike; valid for normal values only.
-
-    Args:
-        first: one group.
-        second: the other group.
-
-    Returns:
-        Ratio of the first variance to the second, and two-sided P, as R's `var.test`.
-
-    Source: Snedecor and Cochran, Statistical Methods, 8th ed., 1989, section 6.12.
-    """
-    name = "F test of variances"
-    if not first.sd or not second.sd:
-        return Significance(None, None, name, None, NO_SPREAD)
-    ratio = first.sd**2 / second.sd**2
-    degrees = first.num - 1, second.num - 1
-    tails = float(fdtr(*degrees, ratio)), float(fdtrc(*degrees, ratio))
-    return Significance(ratio, min(1.0, 2 * min(tails)), name)
-
-
-def shapiro_wilk(values: npt.ArrayLike) -> Significance:
-    """Test that values are normal.
-
-    Args:
-        values: 3 to 5,000 numbers that are not all equal, shape (values,).
-
-    Returns:
-        W and P; None with a note outside those limits.
-
-    Source: Royston, J. R. Stat. Soc. C 1995, 44:547-551 (SciPy's implementation).
-    """
-    group = _checked(values)
-    if not 3 <= group.size <= MAX_SHAPIRO or np.ptp(group) == 0:
-        note = f"not estimable: needs 3 to {MAX_SHAPIRO} values that are not all equal"
-        return Significance(None, None, "Shapiro-Wilk", None, note)
-    # Shifting first keeps the digits of values that are large and close together.
-    found = shapiro(group - np.median(group))
-    return Significance(float(found.statistic), float(found.pvalue), "Shapiro-Wilk")
-
-
 def means_test(groups: list[npt.ArrayLike], *, equal_spread: bool = False) -> Significance:
     """Compare the means of two or more groups.
 
@@ -178,8 +147,8 @@ def means_test(groups: list[npt.ArrayLike], *, equal_spread: bool = False) -> Si
     if len(arrays) < 2 or min(group.size for group in arrays) < 2:
         return Significance(None, None, name, None, TOO_SMALL)
     nums = np.array([group.size for group in arrays])
-    means = np.array([group.mean() for group in arrays])
-    variances = np.array([group.var(ddof=1) for group in arrays])
+    means, sds = np.array([_mean_and_sd(group) for group in arrays]).T
+    variances = sds**2
     if not (variances.any() if equal_spread else variances.all()):
         return Significance(None, None, name, None, NO_SPREAD)
     free = len(arrays) - 1
@@ -210,16 +179,23 @@ def kruskal_wallis(groups: list[npt.ArrayLike]) -> Significance:
     Source: Kruskal and Wallis, J. Am. Stat. Assoc. 1952, 47:583-621.
     """
     arrays = [_checked(group) for group in groups]
-    if len(arrays) < 2 or np.ptp(np.concatenate(arrays)) == 0:
+    if len(arrays) < 2 or is_constant(np.concatenate(arrays)):
         return Significance(None, None, "Kruskal-Wallis", None, NO_SPREAD)
     found = kruskal(*arrays)
     degrees = float(len(arrays) - 1)
     return Significance(float(found.statistic), float(found.pvalue), "Kruskal-Wallis", degrees)
 
 
+def _mean_and_sd(group: FloatArray) -> tuple[float, float]:
+    """What rounding leaves in the deviation of equal values is no spread."""
+    if is_constant(group):
+        return float(np.median(group)), 0.0
+    return float(group.mean()), float(group.std(ddof=1))
+
+
 def _checked(values: npt.ArrayLike) -> FloatArray:
     """One group as float64."""
-    group = np.asarray(values, dtype=np.float64)
+    group = plain(values, "values")
     if group.ndim != 1 or not group.size or not np.isfinite(group).all():
         raise ValueError(f"values: expected finite numbers, one axis, got shape {group.shape}")
     return group

@@ -10,16 +10,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from neoresponse.stats.discrimination import Placements, sorted_placements
-from neoresponse.types import Estimate, IntArray
+from neoresponse.types import Estimate, IntArray, checked_confidence
 
 ONE_CLASS = "not estimable: only one of the two classes is present"
 TOO_FEW = "no interval: fewer than two patients in one class"
 NO_SPREAD = "no interval: DeLong's variance is zero"
 PERFECT = "Newcombe's interval, because DeLong's variance is zero"
 NEAR = 1e-9
+PRIOR_PATIENTS = 20
+"""How many patients of the rarer class Newcombe's variance is worth beside DeLong's."""
 
 
 def delong_interval(
@@ -68,7 +70,12 @@ def delong_interval(
 def auc_interval(
     label: npt.ArrayLike, probability: npt.ArrayLike, *, confidence: float = 0.95
 ) -> Estimate:
-    """AUC with the interval to trust: DeLong's on the logit scale, Newcombe's for an AUC of 0 or 1.
+    """AUC with the interval to trust, however few patients have pCR.
+
+    Newcombe's interval takes its variance from the AUC and the class sizes alone, which is right
+    for like distributions; DeLong's estimates it, which takes many patients of both classes. Here
+    the ratio of the two is drawn towards 1 as if `PRIOR_PATIENTS` patients of the rarer class had
+    said so: nearly Newcombe's interval for 3 pCR patients, nearly DeLong's for 300.
 
     Args:
         label: 1 for pCR, 0 for residual disease, shape (patients,).
@@ -76,18 +83,30 @@ def auc_interval(
         confidence: coverage aimed at, in (0, 1).
 
     Returns:
-        As `delong_interval` on the logit scale. Where every pair is right, or every pair wrong,
-        DeLong's variance is zero and Newcombe's interval stands in, with a note. No interval, with
-        a note, where a class has fewer than two patients or all probabilities are tied.
+        AUC and interval, inside [0, 1]. Where every pair is right, or every pair wrong, DeLong's
+        variance is zero: Newcombe's interval, with a note. No interval, with a note, where a class
+        has fewer than two patients or all probabilities are tied.
 
-    Source: `delong_interval`, `newcombe_interval`; chosen by the coverage that
-    docs/explanation/statistics.md lists.
+    Source: `newcombe_interval`, `delong_variance`; the coverage by which the rule was chosen stands
+    in docs/explanation/statistics.md.
     """
-    found = delong_interval(label, probability, confidence=confidence, scale="logit")
-    if found.value not in (0.0, 1.0) or found.note == TOO_FEW:
-        return found
-    other = newcombe_interval(label, probability, confidence=confidence)
-    return replace(other, note=f"{PERFECT} (AUC is {found.value:g})")
+    placed = sorted_placements(label, probability)
+    value, variance = placed.auc, delong_variance(placed)
+    num, method = placed.num_patients, "Newcombe, with DeLong's variance"
+    if value is None or variance is None:
+        note = ONE_CLASS if value is None else TOO_FEW
+        return Estimate(value, None, None, num, method, confidence, note)
+    if value in (0.0, 1.0):
+        note = f"{PERFECT} (AUC is {value:g})"
+        return replace(_by_score(placed, value, confidence=confidence), note=note)
+    if not variance:
+        note = f"{NO_SPREAD} (AUC is {value:g})"
+        return Estimate(value, None, None, num, method, confidence, note)
+    sizes = len(placed.doubled_positive), len(placed.doubled_negative)
+    ratio = variance / newcombe_variance(value, *sizes)
+    inflation = (min(sizes) * ratio + PRIOR_PATIENTS) / (min(sizes) + PRIOR_PATIENTS)
+    found = _by_score(placed, value, confidence=confidence, inflation=inflation)
+    return replace(found, method=method)
 
 
 def newcombe_interval(
@@ -107,20 +126,26 @@ def newcombe_interval(
     Source: Newcombe, Stat. Med. 2006, 25:559-573, method 5.
     """
     placed = sorted_placements(label, probability)
-    value = placed.auc
-    if value is None:
+    if placed.auc is None:
         return Estimate(None, None, None, placed.num_patients, "Newcombe", confidence, ONE_CLASS)
-    found, z = value, two_sided_z(confidence)
+    return _by_score(placed, placed.auc, confidence=confidence)
+
+
+def _by_score(
+    placed: Placements, value: float, *, confidence: float, inflation: float = 1.0
+) -> Estimate:
+    """Newcombe's interval, its variance times a factor."""
+    z = two_sided_z(confidence)
     sizes = len(placed.doubled_positive), len(placed.doubled_negative)
 
     def distance(other: float) -> float:
-        return (found - other) ** 2 - z**2 * newcombe_variance(other, *sizes)
+        return (value - other) ** 2 - z**2 * inflation * newcombe_variance(other, *sizes)
 
     # At 0 and 1 the distance is zero by itself; the end looked for lies further off.
-    inside = min(max(found, NEAR), 1 - NEAR)
-    low = float(brentq(distance, 0.0, inside, xtol=1e-14)) if found > 0 else 0.0
-    high = float(brentq(distance, inside, 1.0, xtol=1e-14)) if found < 1 else 1.0
-    return Estimate(found, low, high, placed.num_patients, "Newcombe", confidence)
+    inside = min(max(value, NEAR), 1 - NEAR)
+    low = float(brentq(distance, 0.0, inside, xtol=1e-14)) if value > 0 else 0.0
+    high = float(brentq(distance, inside, 1.0, xtol=1e-14)) if value < 1 else 1.0
+    return Estimate(value, low, high, placed.num_patients, "Newcombe", confidence)
 
 
 def newcombe_variance(auc: float, num_positive: float, num_negative: float) -> float:
@@ -203,6 +228,9 @@ def two_sided_z(confidence: float) -> float:
     Raises:
         ValueError: the coverage is not between 0 and 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence!r}")
-    return float(ndtri(0.5 + confidence / 2))
+    return float(ndtri(0.5 + checked_confidence(confidence) / 2))
+
+
+def two_sided_t(confidence: float, degrees: float) -> float:
+    """The same of Student's t with so many degrees of freedom."""
+    return float(stdtrit(degrees, 0.5 + checked_confidence(confidence) / 2))

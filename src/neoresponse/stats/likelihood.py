@@ -4,11 +4,14 @@ In: a design matrix, labels, what is fixed. Out: the maximum and where it is. Fo
 which asks for it at many fixed values.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit
+from scipy.linalg import solve_triangular
+from scipy.special import expit
 
 from neoresponse.stats.separation import Vector, independent_columns, separated_patients
 
@@ -20,6 +23,9 @@ PATIENCE, SMALL_SHIFT = 40, 1e-5
 """Newton's steps leave out the penalty's own curvature and creep where classes are nearly
 separated; after so many of them the whole curvature is taken, by differences of the slope
 (Dauphin et al., NeurIPS 2014: its size without its sign, so that no saddle holds the climb)."""
+LEAST_GAIN = 1e-14
+"""Newton's step promises this rise at least, or it is the last one: nearly collinear columns leave
+rounding in a step that is far larger than `SMALL_STEP`, but nothing in the height."""
 NO_RISE = 1e-11
 """On a ledge without slope the place of a step is rounding; its height is not."""
 FLAT = 1e-100
@@ -73,8 +79,17 @@ class FreePart:
     columns: list[int]
     fixed: int | None
 
+    def hold(self, fixed: int) -> "FreePart":
+        """The same with a column held fixed, which cannot make a finite maximum infinite."""
+        return replace(self, columns=[one for one in self.columns if one != fixed], fixed=fixed)
+
     def maximum(
-        self, at: float = 0.0, *, start: Vector | None = None, max_steps: int = MAX_STEPS
+        self,
+        at: float = 0.0,
+        *,
+        start: Vector | None = None,
+        max_steps: int = MAX_STEPS,
+        least_gain: float = LEAST_GAIN,
     ) -> tuple[float, Vector]:
         """The highest log-likelihood, and all coefficients there.
 
@@ -82,6 +97,8 @@ class FreePart:
             at: value of the fixed coefficient.
             start: coefficients to start from, shape (columns,).
             max_steps: steps after which to give up.
+            least_gain: rise that a step must promise not to be the last one; a height needs less
+                than the place where it is reached.
 
         Raises:
             ValueError: Newton's method does not settle.
@@ -92,12 +109,15 @@ class FreePart:
         height, last = self.height(beta), np.zeros_like(beta)
         for number in range(max_steps):
             creeps = self.whole.has_penalty and number >= PATIENCE
-            step = self._long_step(beta) if creeps else self._step(beta)
+            step, gain = self._long_step(beta) if creeps else self._step(beta)
             if self.whole.has_penalty and step @ last < 0:
                 step = step / 2  # without the penalty's own curvature, steps may swing to and fro
             last = step
             longest = float(np.abs(step).max(initial=0.0))
-            step *= min(1.0, LONGEST_STEP / longest) if longest else 1.0
+            is_last = not self.whole.has_penalty and gain <= least_gain
+            # A column with an outlier has a coefficient of thousands, to be reached by doubling.
+            limit = LONGEST_STEP if self.whole.has_penalty else LONGEST_STEP + np.abs(beta).max()
+            step *= min(1.0, limit / longest) if longest else 1.0
             for _ in range(MAX_HALVINGS):
                 moved = beta + step
                 reached = self.height(moved)
@@ -105,14 +125,15 @@ class FreePart:
                     break
                 step = step / 2
             else:
-                if longest > LOST_STEP * (1 + np.abs(beta).max()):
+                if not is_last and longest > LOST_STEP * (1 + np.abs(beta).max()):
                     raise ValueError("design: expected a likelihood that rises along its slope")
                 return height, beta
             has_stalled = creeps and reached - height <= NO_RISE
             beta, height = moved, reached
             is_perfect = height > -NEGLIGIBLE and not self.whole.has_penalty
             if (
-                has_stalled
+                is_last
+                or has_stalled
                 or is_perfect
                 or np.abs(step).max() <= SMALL_STEP * (1 + np.abs(beta).max())
             ):
@@ -133,47 +154,69 @@ class FreePart:
 
     def height(self, beta: Vector) -> float:
         """Log-likelihood of the kept patients, with the penalty where there is one."""
-        logit = self.whole.matrix[self.is_kept] @ beta
-        is_pcr = self.whole.is_pcr[self.is_kept]
-        value = float(np.sum(np.where(is_pcr, log_expit(logit), log_expit(-logit))))
+        logit = self._rows @ beta
+        right = np.where(self._labels, logit, -logit)
+        value = float(np.sum(np.minimum(right, 0) - np.log1p(np.exp(-np.abs(right)))))
         if self.whole.has_penalty:
             value += 0.5 * float(np.linalg.slogdet(self.information(beta))[1])
         return value
 
     def information(self, beta: Vector) -> Vector:
         """Fisher's information about all columns, shape (columns, columns)."""
-        matrix, weight = self._weighted(beta)
-        return np.asarray((matrix.T * weight) @ matrix)
+        matrix, fitted = self._rows, self._fitted(beta)
+        return np.asarray((matrix.T * (fitted * (1 - fitted))) @ matrix)
 
     def covariance(self, beta: Vector) -> Vector:
         """Covariance of the moving coefficients, NaN elsewhere, shape (columns, columns).
 
         With the penalty each patient counts once plus its leverage, as in `logistf`.
         """
-        matrix, weight = self._weighted(beta)
+        fitted = self._fitted(beta)
+        weight = fitted * (1 - fitted)
         if self.whole.has_penalty:
-            weight = weight * (1 + _leverage(matrix, weight))
+            weight = weight * (1 + _leverage(self._rows, weight))
         found = np.full((len(beta), len(beta)), np.nan)
         block = np.ix_(self.columns, self.columns)
         if self.columns:
-            found[block] = np.linalg.inv(((matrix.T * weight) @ matrix)[block])
+            basis, triangle = self._basis
+            back = solve_triangular(triangle, np.eye(len(self.columns)))
+            found[block] = back @ np.linalg.inv((basis.T * weight) @ basis) @ back.T
         return found
 
-    def _step(self, beta: Vector) -> Vector:
-        """Newton's step, zero in every column that does not move."""
-        matrix, weight = self._weighted(beta)
-        gradient = self._slope(beta)
-        block = ((matrix.T * weight) @ matrix)[np.ix_(self.columns, self.columns)]
+    @cached_property
+    def _rows(self) -> Vector:
+        """Of the kept patients, column by column: three times as fast for many patients."""
+        return np.asfortranarray(self.whole.matrix[self.is_kept])
+
+    @cached_property
+    def _labels(self) -> npt.NDArray[np.bool_]:
+        """Of the kept patients."""
+        return self.whole.is_pcr[self.is_kept]
+
+    @cached_property
+    def _basis(self) -> tuple[Vector, Vector]:
+        """The columns that move as orthonormal ones times a triangle, against collinearity."""
+        found = np.linalg.qr(self._rows[:, self.columns])
+        return np.asfortranarray(found.Q), found.R
+
+    def _step(self, beta: Vector) -> tuple[Vector, float]:
+        """Newton's step, zero in every column that does not move, and the rise it promises."""
+        basis, triangle = self._basis
+        weight, pull = self._weight_and_pull(beta)
+        weighted = basis * np.sqrt(weight)[:, np.newaxis]
+        block, slope = weighted.T @ weighted, basis.T @ pull
         step = np.zeros_like(beta)
         size = float(np.abs(block).max(initial=0.0))
         if size < FLAT:  # every patient is fitted at 0 or 1: the way up is all that is left
-            step[self.columns] = LONGEST_STEP * np.sign(gradient)
-        else:
-            step[self.columns] = np.linalg.lstsq(block / size, gradient / size)[0]
-        return step
+            way = np.sign(triangle.T @ slope)
+            step[self.columns] = (LONGEST_STEP + np.abs(beta).max()) * way
+            return step, math.inf
+        turned = np.linalg.lstsq(block / size, slope / size)[0]
+        step[self.columns] = solve_triangular(triangle, turned)
+        return step, float(slope @ turned)
 
-    def _long_step(self, beta: Vector) -> Vector:
-        """Newton's step with the whole curvature; where that bends upward, away from there."""
+    def _long_step(self, beta: Vector) -> tuple[Vector, float]:
+        """The same with the whole curvature; where that bends upward, away from there."""
         bent = np.array(
             [
                 (self._slope(beta - shift) - self._slope(beta + shift)) / (2 * SMALL_SHIFT)
@@ -183,23 +226,26 @@ class FreePart:
         sizes, ways = np.linalg.eigh((bent + bent.T) / 2)
         least = 1e-9 * np.abs(sizes).max(initial=1.0)
         step = np.zeros_like(beta)
-        step[self.columns] = ways @ (ways.T @ self._slope(beta) / np.maximum(np.abs(sizes), least))
-        return step
+        slope = self._slope(beta)
+        step[self.columns] = ways @ (ways.T @ slope / np.maximum(np.abs(sizes), least))
+        return step, float(slope @ step[self.columns])
 
     def _slope(self, beta: Vector) -> Vector:
         """Of the height along the columns that move, shape (moving columns,)."""
-        matrix, weight = self._weighted(beta)
-        fitted = expit(matrix @ beta)
-        pull = self.whole.is_pcr[self.is_kept] - fitted
-        if self.whole.has_penalty:
-            pull = pull + _leverage(matrix, weight) * (0.5 - fitted)
-        return np.asarray((matrix.T @ pull)[self.columns])
+        return np.asarray((self._rows.T @ self._weight_and_pull(beta)[1])[self.columns])
 
-    def _weighted(self, beta: Vector) -> tuple[Vector, Vector]:
-        """Rows of the kept patients, and the variance of each one's outcome."""
-        matrix = self.whole.matrix[self.is_kept]
-        fitted = expit(matrix @ beta)
-        return matrix, np.asarray(fitted * (1 - fitted))
+    def _weight_and_pull(self, beta: Vector) -> tuple[Vector, Vector]:
+        """Variance of each kept patient's outcome, and his pull on the log odds."""
+        fitted = self._fitted(beta)
+        weight = fitted * (1 - fitted)
+        pull = self._labels - fitted
+        if self.whole.has_penalty:
+            pull = pull + _leverage(self._rows, weight) * (0.5 - fitted)
+        return np.asarray(weight), np.asarray(pull)
+
+    def _fitted(self, beta: Vector) -> Vector:
+        """Probability of pCR of each kept patient."""
+        return np.asarray(expit(self._rows @ beta))
 
 
 def _leverage(matrix: Vector, weight: Vector) -> Vector:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_expit
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.likelihood import Likelihood
 from neoresponse.stats.separation import Vector, independent_columns
 
@@ -70,7 +71,7 @@ def logistic_probability(design: npt.ArrayLike, coefficients: npt.ArrayLike) -> 
     Returns:
         Probabilities in [0, 1], shape (patients,).
     """
-    matrix = np.asarray(design, dtype=np.float64)
+    matrix = plain(design, "design")
     return np.asarray(expit(matrix @ np.asarray(coefficients, dtype=np.float64)))
 
 
@@ -86,8 +87,8 @@ def checked_design(
     Raises:
         ValueError: shapes do not match, a number is not finite, or a label is missing.
     """
-    matrix = np.asarray(design, dtype=np.float64)
-    labels = np.asarray(label, dtype=np.float64)
+    matrix = plain(design, "design")
+    labels = plain(label, "label")
     if matrix.ndim != 2 or labels.shape != matrix.shape[:1] or not matrix.size:
         raise ValueError(
             "design and label: expected shapes (patients, columns) and (patients,), got "

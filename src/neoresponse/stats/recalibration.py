@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq, isotonic_regression
 from scipy.special import expit, logit
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.calibration import checked_probabilities
 from neoresponse.stats.discrimination import Booleans, Doubles
 from neoresponse.stats.logistic import fit_logistic
@@ -63,7 +64,7 @@ class Isotonic:
 
     def apply(self, probability: npt.ArrayLike) -> FloatArray:
         """Probabilities, mapped; same shape."""
-        values = np.asarray(probability, dtype=np.float64)
+        values = plain(probability, "probability")
         return np.asarray(np.interp(values, self.probability, self.share))
 
 
@@ -146,4 +147,4 @@ def _between(label: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[Booleans
 
 def _log_odds(probability: npt.ArrayLike) -> Doubles:
     """Log odds; of 0 and 1 infinite, which the maps send back to 0 and 1."""
-    return np.asarray(logit(np.asarray(probability, dtype=np.float64)), dtype=np.float64)
+    return np.asarray(logit(plain(probability, "probability")), dtype=np.float64)

@@ -7,9 +7,9 @@ import itertools
 import math
 from typing import NamedTuple
 
-import numpy as np
 from scipy.special import ndtr
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.consistency import Span
 from neoresponse.stats.contingency import chi_square
 from neoresponse.stats.fisher import fisher_test
@@ -40,7 +40,7 @@ def p_values_of_counts(counts: IntArray) -> dict[str, float]:
 
     Source: as `chi_square` and `fisher_test`.
     """
-    table = np.asarray(counts)
+    table = plain(counts, "counts")
     table = table[table.sum(axis=1) > 0]
     if len(table) < 2 or (table.sum(axis=0) == 0).any():
         return {}

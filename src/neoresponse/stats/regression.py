@@ -23,6 +23,8 @@ from neoresponse.types import Estimate
 SEPARATED = "not estimable: this column helps to separate the classes, its maximum is infinite"
 UNBOUNDED = "the likelihood does not fall far enough on one side: no end there"
 MAX_DOUBLINGS = 10
+ENOUGH_GAIN = 1e-9
+"""Newton squares what is missing, so the height after such a step is right to 16 digits."""
 
 
 @dataclass(frozen=True)
@@ -161,13 +163,23 @@ def nested_models_test(
         Chi-square and P; collinear columns count once, so with none to spare there is no P. Under
         separation the likelihood is taken at its limit, so the test is valid there too.
 
+    Raises:
+        ValueError: shapes or labels are wrong, or the models are not nested.
+
     Source: Wilks, Ann. Math. Stat. 1938, 9:60-62.
     """
     heights, ranks = [], []
-    for design in (larger, smaller):
-        matrix, is_pcr = checked_design(design, label)
-        heights.append(Likelihood(matrix / _scale(matrix), is_pcr).free().maximum()[0])
+    designs = [checked_design(design, label)[0] for design in (larger, smaller)]
+    is_pcr = checked_design(smaller, label)[1]
+    designs = [matrix / _scale(matrix) for matrix in designs]
+    for matrix in designs:
+        heights.append(Likelihood(matrix, is_pcr).free().maximum()[0])
         ranks.append(len(independent_columns(matrix)))
+    if len(independent_columns(np.column_stack(designs))) > ranks[0]:
+        raise ValueError(
+            "smaller: expected columns that are combinations of those of the larger model, got "
+            "others. A likelihood ratio test compares nested models only."
+        )
     statistic, degrees = max(0.0, 2 * (heights[0] - heights[1])), ranks[0] - ranks[1]
     name = "likelihood ratio"
     if not degrees:
@@ -203,13 +215,14 @@ def _described(
     likelihood = Likelihood(matrix / scale, is_pcr, has_penalty)
     part = likelihood.free()
     height, beta = part.maximum()
-    covariance = part.covariance(beta) / np.outer(scale, scale)
+    covariance = part.covariance(beta)
     is_lost = ~_estimable(part)
     covariance[is_lost] = covariance[:, is_lost] = np.nan
     share = is_pcr.mean()
     # The penalty is on the scaled columns; a change of scale moves it by a constant.
     shift = float(np.log(scale).sum()) if has_penalty else 0.0
-    fit = _Fit(likelihood, height, beta, confidence)
+    fit = _Fit(part, height, beta, covariance, confidence)
+    covariance = covariance / np.outer(scale, scale)
     return LogisticModel(
         terms=tuple(
             _term(fit, index, float(scale[index]), math.sqrt(covariance[index, index]))
@@ -228,23 +241,25 @@ def _described(
 class _Fit:
     """What every term is described from; coefficients are those of scaled columns."""
 
-    likelihood: Likelihood
+    part: FreePart
     height: float
     beta: Vector
+    covariance: Vector
     confidence: float
 
 
 def _term(fit: _Fit, index: int, scale: float, error: float) -> Term:
     """Describe one term; `error` is NaN where its maximum is infinite."""
-    free = fit.likelihood.free(fixed=index)
-    at_zero = free.maximum(0.0)[0]
+    part, likelihood = fit.part, fit.part.whole
+    free = part.hold(index) if part.is_kept.all() else likelihood.free(fixed=index)
+    at_zero = _highest(fit, free, 0.0)
     p_profile = float(chdtrc(1, max(0.0, 2 * (fit.height - at_zero))))
     is_found = not math.isnan(error)
     value = float(fit.beta[index]) / scale if is_found else None
-    num_patients = len(fit.likelihood.is_pcr)
+    num_patients = len(likelihood.is_pcr)
     half_width = two_sided_z(fit.confidence) * error
-    low, high = _profile_ends(fit, index, free, error * scale)
-    method = "profile penalised likelihood" if fit.likelihood.has_penalty else "profile likelihood"
+    low, high = _profile_ends(fit, free, error * scale)
+    method = "profile penalised likelihood" if likelihood.has_penalty else "profile likelihood"
     note = "" if is_found else SEPARATED
     wald = Estimate(None, None, None, num_patients, "Wald", fit.confidence, note)
     if value is not None:
@@ -268,21 +283,16 @@ def _term(fit: _Fit, index: int, scale: float, error: float) -> Term:
     )
 
 
-def _profile_ends(
-    fit: _Fit, index: int, free: FreePart, error: float
-) -> tuple[float | None, float | None]:
+def _profile_ends(fit: _Fit, free: FreePart, error: float) -> tuple[float | None, float | None]:
     """Where twice the loss of log-likelihood reaches chi-square's quantile, below and above."""
     allowed = two_sided_z(fit.confidence)
-    has_value = not math.isnan(error)
 
     def beyond(at: float) -> float:
-        # Each climb starts from the same place, so that equal arguments give equal heights.
-        height, _ = free.maximum(at, start=fit.beta if has_value else None)
         # The root of the loss is nearly a straight line, so few steps find where it crosses.
-        return math.sqrt(max(0.0, 2 * (fit.height - height))) - allowed
+        return math.sqrt(max(0.0, 2 * (fit.height - _highest(fit, free, at)))) - allowed
 
-    if has_value:
-        middle = float(fit.beta[index])
+    if not math.isnan(error):
+        middle = float(fit.beta[free.fixed])
         return _crossing(beyond, middle, -error), _crossing(beyond, middle, error)
     for doubling in range(MAX_DOUBLINGS):
         far = 2.0**doubling
@@ -293,13 +303,33 @@ def _profile_ends(
     return None, None
 
 
+def _highest(fit: _Fit, free: FreePart, at: float) -> float:
+    """The log-likelihood's maximum where one coefficient is fixed.
+
+    Each climb starts from places that depend on the argument alone, so equal arguments give equal
+    heights. A penalised likelihood may have several maxima; the highest of three climbs counts.
+    """
+    index = free.fixed
+    assert index is not None
+    error = fit.covariance[index, index]
+    if math.isnan(error):
+        return free.maximum(at)[0]
+    # Where all coefficients would move to if the log-likelihood were a parabola.
+    slope = np.nan_to_num(fit.covariance[:, index] / error)
+    ahead = fit.beta + (at - fit.beta[index]) * slope
+    if not free.whole.has_penalty:
+        return free.maximum(at, start=ahead, least_gain=ENOUGH_GAIN)[0]
+    return max(free.maximum(at, start=start)[0] for start in (ahead, fit.beta, None))
+
+
 def _crossing(beyond: Callable[[float], float], middle: float, step: float) -> float | None:
-    """Where a function that is negative in the middle crosses zero in the direction of a step."""
+    """Where a function that is negative in the middle first crosses zero on the way of a step."""
     near = middle
     for doubling in range(MAX_DOUBLINGS):
         far = middle + 2 * step * 2**doubling
         if beyond(far) > 0:
-            return float(brentq(beyond, near, far, xtol=1e-12, rtol=1e-12))
+            precision = 1e-8 * abs(step)
+            return float(brentq(beyond, near, far, xtol=precision, rtol=1e-12))
         near = far
     return None
 
@@ -309,7 +339,8 @@ def _estimable(part: FreePart) -> npt.NDArray[np.bool_]:
     matrix = part.whole.matrix[part.is_kept]
     if not matrix.size:
         return np.zeros(part.whole.matrix.shape[1], dtype=bool)
-    _, sizes, directions = np.linalg.svd(matrix, full_matrices=True)
+    # The triangle has the directions of the matrix, without a square as long as the patients.
+    _, sizes, directions = np.linalg.svd(np.linalg.qr(matrix, mode="r"))
     rank = int(np.sum(sizes > 1e-9 * sizes.max()))
     return np.asarray(np.abs(directions[rank:]).max(axis=0, initial=0.0) < 1e-9)
 

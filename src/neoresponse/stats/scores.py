@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
 
+from neoresponse.stats.arrays import plain
 from neoresponse.stats.bootstrap import Bootstrap, block_sizes, bootstrap_estimate, drawn_counts
 from neoresponse.stats.calibration import (
     BrierParts,
@@ -19,6 +20,7 @@ from neoresponse.stats.calibration import (
     equal_width_bins,
 )
 from neoresponse.stats.discrimination import Doubles
+from neoresponse.stats.interval import two_sided_t
 from neoresponse.types import Estimate, FloatArray
 
 IMPOSSIBLE = "not estimable: a patient had what was predicted as impossible"
@@ -171,7 +173,7 @@ def log_score_difference(
         note = TOO_FEW if num < 2 else ALIKE
         return Estimate(value, None, None, num, method, confidence, note)
     error = float(gain.std(ddof=1)) / num**0.5
-    half_width = float(stdtrit(num - 1, 0.5 + confidence / 2)) * error
+    half_width = two_sided_t(confidence, num - 1) * error
     return Estimate(value, value - half_width, value + half_width, num, method, confidence)
 
 
@@ -202,7 +204,7 @@ def score_step(
     1956, 3:37-98; spread of the scores: White, Econometrica 1982, 50:1-25.
     """
     is_pcr, values = checked_probabilities(label, probability)
-    numbers = np.asarray(marker, dtype=np.float64)
+    numbers = plain(marker, "marker")
     if numbers.shape != values.shape or not np.isfinite(numbers).all():
         raise ValueError(f"marker: expected finite numbers of shape {values.shape}")
     score = (is_pcr - values) * numbers
@@ -212,7 +214,7 @@ def score_step(
         return Estimate(None, None, None, num, method, confidence, NOTHING_LEFT)
     value = float(score.sum()) / information
     error = float(score.std(ddof=1)) * num**0.5 / information
-    half_width = float(stdtrit(num - 1, 0.5 + confidence / 2)) * error
+    half_width = two_sided_t(confidence, num - 1) * error
     return Estimate(value, value - half_width, value + half_width, num, method, confidence)
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
+from neoresponse.stats.arrays import plain
+
 Vector = npt.NDArray[np.float64]
 
 FAR = 1e-6
@@ -53,7 +55,7 @@ def independent_columns(matrix: npt.ArrayLike) -> list[int]:
 
     Source: Gram and Schmidt's process, each column at the length of its own.
     """
-    columns = np.asarray(matrix, dtype=np.float64)
+    columns = plain(matrix, "matrix")
     kept: list[int] = []
     basis = np.empty((columns.shape[0], 0))
     for index in range(columns.shape[1]):

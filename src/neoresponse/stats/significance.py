@@ -8,11 +8,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import false_discovery_control
 
+from neoresponse.stats.arrays import plain
 from neoresponse.types import FloatArray
 
-Adjustment = Literal["bonferroni", "holm", "hochberg", "hommel", "bh", "by"]
-ADJUSTMENTS = ("bonferroni", "holm", "hochberg", "hommel", "bh", "by")
+Adjustment = Literal["holm", "bh", "by"]
+ADJUSTMENTS = ("holm", "bh", "by")
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ def adjust_p_values(p_values: npt.ArrayLike, *, method: Adjustment = "holm") -> 
 
     Args:
         p_values: in [0, 1], shape (comparisons,).
-        method: "bonferroni", "holm", "hochberg" and "hommel" keep the chance of any false claim,
-            "bh" (Benjamini-Hochberg) and "by" (Benjamini-Yekutieli) the share of false claims.
+        method: "holm" keeps the chance of any false claim, "bh" (Benjamini-Hochberg) and "by"
+            (Benjamini-Yekutieli; both SciPy's) the share of false claims.
 
     Returns:
         Adjusted P values in the order given, in [0, 1], shape (comparisons,).
@@ -48,47 +50,18 @@ def adjust_p_values(p_values: npt.ArrayLike, *, method: Adjustment = "holm") -> 
     Raises:
         ValueError: a P value is not in [0, 1], or the method is not known.
 
-    Source: Holm, Scand. J. Stat. 1979, 6:65-70; Hochberg, Biometrika 1988, 75:800-802; Hommel,
-    Biometrika 1988, 75:383-386; Benjamini and Hochberg, J. R. Stat. Soc. B 1995, 57:289-300;
-    Benjamini and Yekutieli, Ann. Stat. 2001, 29:1165-1188.
+    Source: Holm, Scand. J. Stat. 1979, 6:65-70; Benjamini and Hochberg, J. R. Stat. Soc. B 1995,
+    57:289-300; Benjamini and Yekutieli, Ann. Stat. 2001, 29:1165-1188.
     """
-    values = np.asarray(p_values, dtype=np.float64)
+    values = plain(p_values, "p_values")
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
         raise ValueError("p_values: expected numbers from 0 to 1 of shape (comparisons,)")
     if method not in ADJUSTMENTS:
         raise ValueError(f"method: expected one of {ADJUSTMENTS}, got {method!r}")
+    if method != "holm":
+        return np.asarray(false_discovery_control(values, method=method) if values.size else values)
     order = np.argsort(values, kind="stable")
     adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1.0, _adjust_rising(values[order], method))
+    factor = values.size - np.arange(values.size)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factor * values[order]))
     return adjusted
-
-
-def _adjust_rising(values: FloatArray, method: Adjustment) -> FloatArray:
-    """Adjust P values that rise."""
-    num = len(values)
-    rank = np.arange(1, num + 1)
-    if method == "bonferroni":
-        return np.asarray(num * values)
-    if method == "holm":
-        return np.asarray(np.maximum.accumulate((num + 1 - rank) * values))
-    if method == "hommel":
-        return _hommel(values)
-    if method == "hochberg":
-        factor = (num + 1 - rank).astype(np.float64)
-    else:
-        factor = num / rank * (np.sum(1 / rank) if method == "by" else 1.0)
-    return np.asarray(np.minimum.accumulate((factor * values)[::-1])[::-1])
-
-
-def _hommel(values: FloatArray) -> FloatArray:
-    """For each comparison the largest Simes P value over all sets that hold it."""
-    num = len(values)
-    adjusted = values.copy()
-    for size in range(2, num + 1):
-        # The worst set of this size is made of the largest P values, and of the comparison itself.
-        largest = values[num - size :]
-        others = np.min(size * largest[1:] / np.arange(2, size + 1))
-        is_among = np.arange(num) >= num - size
-        smallest = np.where(is_among, largest[0], values)
-        adjusted = np.maximum(adjusted, np.minimum(size * smallest, others))
-    return np.asarray(adjusted)
