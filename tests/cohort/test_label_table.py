@@ -77,14 +77,18 @@ def test_a_number_that_is_no_probability_is_named_with_its_row(tmp_path):
 @pytest.mark.parametrize(
     ("content", "columns", "message"),
     [
-        (TEXT.replace("b,0", "b,maybe"), {}, r"row 3, pCR: expected pCR as one of .*, got 'maybe'"),
-        (TEXT.replace("b,0", "b,2"), {}, r"row 3, pCR: expected pCR as one of .*, got '2'"),
+        (
+            TEXT.replace("b,0", "b,maybe"),
+            {},
+            r"column 'pCR': .*, got '0', '1', 'maybe'\. Say which",
+        ),
+        (TEXT.replace("b,0", "b,2"), {}, r"got '0', '1', '2'\. Say which .* \(--pcr VALUE\)"),
         (TEXT.replace("0.4", "high"), {}, r"row 4, p: expected a number such as 0\.83, got 'high'"),
         (TEXT.replace("0.4", "inf"), {}, r"row 4, p: expected a number such as 0\.83, got 'inf'"),
         (TEXT.replace("0.4", "1.234,5"), {}, "expected 3 cells"),
-        (TEXT, {"columns": ["q"]}, r"expected a column 'q', got \['id', 'pCR', 'p'\]"),
+        (TEXT, {"columns": ["q"]}, r"expected columns \['q'\], got \['id', 'pCR', 'p'\]"),
         (TEXT, {"columns": ["p", "p"]}, "expected different columns"),
-        ("pCR,p\n,0.5\n1,\n", {}, "expected patients with pCR, p, got none"),
+        ("pCR,p\n,0.5\n1,\n0,\n", {}, "expected patients with pCR, p, got none"),
         ("pCR,p\n", {}, "got a header alone"),
         ("pCR,p,p\n1,0.2,0.3\n", {}, "expected each column name once"),
         (b"", {}, "expected a table of 1 to"),

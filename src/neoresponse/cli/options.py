@@ -21,3 +21,14 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting; may repeat."
     )
     return config(change(command))
+
+
+def outcome_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--pcr and --missing: what values of a table mean."""
+    pcr = click.option(
+        "--pcr", metavar="VALUE", help="Means pCR, the other value of the outcome does not."
+    )
+    missing = click.option(
+        "--missing", multiple=True, metavar="VALUE", help="Means not known; may repeat."
+    )
+    return pcr(missing(command))

@@ -42,6 +42,7 @@ def _head(found: Content) -> Iterator[str]:
     yield f"{found['num_patients']} patients, {found['num_pcr']} with pCR ({share:.0f} %)"
     missing = [f"{num} without {name}" for name, num in found["num_missing"].items() if num]
     lost = f": {', '.join(missing)}" if missing else ""
+    yield from found["notes"]
     yield f"{found['num_left_out']} of {found['num_rows']} rows left out{lost}"
     yield f"{100 * found['confidence']:g} % intervals stand in brackets"
 
