@@ -204,6 +204,12 @@ def test_a_landscape_puts_pcr_first_and_probabilities_fall(path):
     assert drawn.probability.tolist() == [0.9, 0.4, 0.2, 0.1]
 
 
+def test_probabilities_in_percent_are_shares_in_a_landscape(path):
+    path.write_text(CSV.replace("0.9", "90%").replace("0.4", "40%"))
+    drawn = landscape(table_of_file(path, Columns("outcome", pcr="pCR", probability="score")))
+    assert drawn.probability.tolist() == [0.9, 0.4, 0.2, 0.1]
+
+
 def test_a_landscape_without_probabilities_follows_the_variables(path):
     columns = Columns("outcome", pcr="pCR", variables=("grade", "age"))
     drawn = landscape(table_of_file(path, columns))

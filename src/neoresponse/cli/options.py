@@ -25,10 +25,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def outcome_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--pcr and --missing: what values of a table mean."""
-    pcr = click.option(
-        "--pcr", metavar="VALUE", help="Means pCR, the other value of the outcome does not."
-    )
+    pcr = click.option("--pcr", metavar="VALUE", help="The outcome that is pCR, such as 2.")
     missing = click.option(
-        "--missing", multiple=True, metavar="VALUE", help="Means not known; may repeat."
+        "--missing", multiple=True, metavar="VALUE", help="A value for not known, such as 9."
     )
     return pcr(missing(command))

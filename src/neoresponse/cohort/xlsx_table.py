@@ -99,7 +99,7 @@ def _read_sheet(path: Path, archive: zipfile.ZipFile, wanted: str | None, decima
     rows = [(n, [row.get(c, "") for c in range(max(row) + 1)]) for n, row in sorted(texts.items())]
     notes = [*_about_sheets(book.sheets, sheet, wanted), *_about_hidden(rows, parts)]
     if filled:
-        notes.append(f"{_count(filled, 'cell')} of merged ranges get the value of their range.")
+        notes.append(f"Cells filled with the value of their merged range: {filled}.")
     return XlsxRows(rows, uncomputed, tuple(notes))
 
 

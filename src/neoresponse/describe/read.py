@@ -1,10 +1,11 @@
 """A patient table (CSV or XLSX), or a cohort folder with its split -> a `CohortTable`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 from neoresponse.cohort import (
@@ -56,20 +57,20 @@ class Columns:
     Attributes:
         label: column with the outcome.
         pcr: its value for pCR, or None for one of the usual words; there must be one other value.
-        missing: more words that say that nothing is known.
         part: column with the part of the split, or None.
         variables: columns to describe, in this order; where empty, all that can be.
         probability: column with the probability of pCR, or None.
         kinds: column -> how to read it, where the rules would read it otherwise.
+        missing: more words that say that nothing is known.
     """
 
     label: str
     pcr: str | None = None
-    missing: tuple[str, ...] = ()
     part: str | None = None
     variables: tuple[str, ...] = ()
     probability: str | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 def table_of_file(path: Path, columns: Columns) -> CohortTable:
@@ -119,7 +120,7 @@ def table_of_file(path: Path, columns: Columns) -> CohortTable:
         variables=variables,
         part=tuple(used[columns.part]) if columns.part is not None else (),
         probability=(
-            _number(path, columns.probability, _texts(used, columns.probability, columns))
+            _probability(path, columns.probability, _texts(used, columns.probability, columns))
             if columns.probability is not None
             else None
         ),
@@ -295,6 +296,13 @@ def _number(path: Path, name: str, texts: Sequence[str | None]) -> Variable:
             "Mend the column or take it as levels."
         )
     return number(name, [None if text is None else _value(text) for text in texts])
+
+
+def _probability(path: Path, name: str, texts: Sequence[str | None]) -> Variable:
+    """A column as numbers, 80% as 0.8."""
+    column = _number(path, name, texts)
+    is_percent = np.array([text is not None and text.endswith("%") for text in texts], dtype=bool)
+    return replace(column, values=np.where(is_percent, column.values / 100, column.values))
 
 
 def _value(text: str) -> float:
