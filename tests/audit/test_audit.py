@@ -320,7 +320,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, name, text, message):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(TableError, match=r"none\.csv: expected a text file"):
+    with pytest.raises(TableError, match=r"none\.csv: expected a table"):
         read_tables(tmp_path / "none.csv")
 
 

@@ -57,10 +57,16 @@ def test_a_good_table_is_accepted_whole(check, file):
     assert not messages(checked, Severity.EXCLUDE)
 
 
-def test_a_decimal_comma_is_read_where_it_is_stated_and_refused_elsewhere(check):
-    checked = check("semicolon_comma_decimal.csv", more='decimal = ","')
+@pytest.mark.parametrize("more", ["", 'decimal = ","'])
+def test_a_decimal_comma_is_read_where_it_is_stated_or_found(check, more):
+    checked = check("semicolon_comma_decimal.csv", more=more)
     assert checked.patients[0].clinical["ki67_percent"] == 30.5
-    refused = check("semicolon_comma_decimal.csv")
+    said = any("Read with decimal commas: 'Ki67'" in m for m in messages(checked, Severity.NOTE))
+    assert said == (not more)
+
+
+def test_a_decimal_comma_is_refused_where_a_point_is_stated(check):
+    refused = check("semicolon_comma_decimal.csv", more='decimal = "."')
     assert not refused.patients
     assert "row 2, column 'Ki67'" in messages(refused, Severity.EXCLUDE)[0]
 
@@ -70,22 +76,23 @@ def test_a_decimal_comma_is_read_where_it_is_stated_and_refused_elsewhere(check)
     [
         ("empty.csv", "expected a table of 1 to"),
         ("header_only.csv", "got a header alone"),
-        ("gbk_chinese_headers.csv", "expected text in utf-8"),
+        ("gbk_chinese_headers.csv", "expected a column 'patient_id' for patient_id"),
         ("missing_label_column.csv", "expected a column 'pCR' for pcr"),
         ("one_class.csv", "got residual disease alone"),
     ],
 )
 def test_a_table_that_cannot_be_trained_on_stops(check, file, words):
-    (message,) = messages(check(file), Severity.STOP)
+    message = messages(check(file), Severity.STOP)[0]
     assert words in message
 
 
-def test_a_chinese_table_is_read_through_its_mapping(shared, tmp_path):
+@pytest.mark.parametrize("more", ["", 'encoding = "gbk"'])
+def test_a_chinese_table_is_read_through_its_mapping(shared, tmp_path, more):
     file = "gbk_chinese_headers.csv"
     content = (shared / "data" / "bad_inputs" / "table" / file).read_bytes()
     header = content.decode("gbk").splitlines()[0].split(",")
     (tmp_path / file).write_bytes(content)
-    toml = TOML.format(file=file, more='encoding = "gbk"').replace('"age"', f'"{header[1]}"')
+    toml = TOML.format(file=file, more=more).replace('"age"', f'"{header[1]}"')
     toml = toml.replace('= "patient_id"', f'= "{header[0]}"').replace('"pCR"', f'"{header[7]}"')
     regimen = content.decode("gbk").splitlines()[1].split(",")[6]
     toml = toml.replace('"regimen"', f'"{header[6]}"').replace("TEC =", f'"{regimen}" =')

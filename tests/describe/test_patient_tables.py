@@ -96,7 +96,7 @@ def test_a_label_may_be_written_as_any_number(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("y,x\n1.0,3\n0,4\n1,5\n")
     with pytest.raises(
-        TableError, match=r"expected 1, true, yes or pCR for pCR and one other value"
+        TableError, match=r"column 'x': expected pCR and residual .*, got '3', '4', '5'"
     ):
         table_of_file(file.with_name("t.csv"), Columns("x"))
     assert table_of_file(file, Columns("y")).label.tolist() == [1, 0, 1]
@@ -114,7 +114,7 @@ def test_the_usual_words_for_pcr_need_no_option(tmp_path, yes, no):
 def test_an_outcome_of_three_values_is_refused(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("y,x\npCR,3\nRCB-I,4\nRCB-II,5\n")
-    with pytest.raises(TableError, match=r"one other value, got \['RCB-I', 'RCB-II', 'pCR'\]"):
+    with pytest.raises(TableError, match=r"one other value, got 'RCB-I', 'RCB-II', 'pCR'"):
         table_of_file(file, Columns("y", pcr="pCR"))
 
 
@@ -132,7 +132,7 @@ def test_an_absent_column_is_refused(path):
 
 
 def test_an_absent_file_is_refused(tmp_path):
-    with pytest.raises(TableError, match="expected a CSV or XLSX file, found none"):
+    with pytest.raises(TableError, match="expected a table, CSV or XLSX, found nothing"):
         table_of_file(tmp_path / "none.csv", COLUMNS)
 
 
@@ -142,10 +142,19 @@ def test_words_are_no_numbers(path):
         table_of_file(path, columns)
 
 
-def test_decimal_commas_are_not_taken_for_words(tmp_path):
+def test_decimal_commas_are_read_and_said(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("y;x\n1;30,5\n0;41\n1;28,25\n")
-    with pytest.raises(TableError, match="column 'x': expected numbers with a decimal point"):
+    table = table_of_file(file, Columns("y"))
+    assert by_name(table)["x"].values.tolist() == [30.5, 41, 28.25]
+    assert "Read with decimal commas: 'x'." in table.notes
+
+
+@pytest.mark.parametrize("rows", ["1;30,5\n0;41\n1;28.25\n", "1;1,234\n0;41\n1;30\n"])
+def test_numbers_that_may_be_two_are_not_taken_for_words(tmp_path, rows):
+    file = tmp_path / "t.csv"
+    file.write_text("y;x\n" + rows)
+    with pytest.raises(TableError, match="column 'x': expected numbers with one decimal mark"):
         table_of_file(file, Columns("y"))
 
 
@@ -192,6 +201,12 @@ def test_a_split_of_other_patients_is_refused(phantom, tmp_path):
 def test_a_landscape_puts_pcr_first_and_probabilities_fall(path):
     drawn = landscape(table_of_file(path, Columns("outcome", pcr="pCR", probability="score")))
     assert drawn.label.tolist() == [1, 0, 0, 0]  # P5 has no probability
+    assert drawn.probability.tolist() == [0.9, 0.4, 0.2, 0.1]
+
+
+def test_probabilities_in_percent_are_shares_in_a_landscape(path):
+    path.write_text(CSV.replace("0.9", "90%").replace("0.4", "40%"))
+    drawn = landscape(table_of_file(path, Columns("outcome", pcr="pCR", probability="score")))
     assert drawn.probability.tolist() == [0.9, 0.4, 0.2, 0.1]
 
 

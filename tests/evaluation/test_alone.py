@@ -253,8 +253,8 @@ def test_settings_reach_the_command(file):
     ("words", "sentence"),
     [
         (("a.csv",), "Missing argument 'OUT'"),
-        (("a.csv", "out", "--compare", "q"), "--compare, --threshold and --json go with"),
-        (("a.csv", "out", "--json"), "--compare, --threshold and --json go with"),
+        (("a.csv", "out", "--compare", "q"), "--threshold and --json go with"),
+        (("a.csv", "out", "--json"), "--threshold and --json go with"),
         (("a.csv", "--label", "y"), "Expected TABLE"),
         (("a", "b", "c", "--label", "y", "--probability", "p"), "Expected TABLE"),
     ],

@@ -367,7 +367,10 @@ def test_a_cohort_with_its_split_and_run_is_audited_together(phantom, store, pre
     shutil.copytree(store.folder, tmp_path / "prepared")
     shutil.copytree(predicted, tmp_path / "runs" / "se_crosst")
     answer = CliRunner().invoke(main, ["leaks", str(phantom), str(tmp_path)])
-    assert answer.output == "No leak found in what was given.\n"
+    assert answer.output.splitlines() == [
+        "No leak found in what was given.",
+        "Not checked: test opened again. That needs a study with its ledger.",
+    ]
     assert answer.exit_code == 0
 
 
@@ -376,7 +379,7 @@ def test_the_verb_prints_json_and_exits_with_one(tmp_path):
     path.write_text("patient_id,split,age\nA1,train,40\nA2,train,50\na1,test,40\n")
     answer = CliRunner().invoke(main, ["leaks", str(path), "--json"])
     assert answer.exit_code == 1
-    assert [leak["kind"] for leak in json.loads(answer.output)] == ["patient in two parts"]
+    assert [leak["kind"] for leak in json.loads(answer.stdout)] == ["patient in two parts"]
 
 
 def test_a_folder_without_anything_to_audit_is_refused(tmp_path):
@@ -411,6 +414,33 @@ def test_an_image_that_cannot_be_read_is_passed_over(tmp_path):
     path = write_images(tmp_path / "c")
     (path.parent / "1.png").write_bytes(b"no picture")
     assert find_leaks(gather([path])) == ()
+    answer = CliRunner().invoke(main, ["leaks", str(path)])
+    assert answer.exit_code == 1
+    assert "No leak found in what could be read." in answer.output
+    assert "Could not be read, so not checked: P1, us_0:" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("header", "unread"),
+    [("label", True), ("response", True), ("y", True), ("grade", False)],
+)
+def test_an_outcome_that_cannot_be_read_is_no_all_clear(tmp_path, header, unread):
+    path = tmp_path / "t.csv"
+    rows = [f"P{n},{1 + n % 2},{30 + n}" for n in range(12)]
+    path.write_text("\n".join([f"patient_id,{header},age", *rows]) + "\n")
+    answer = CliRunner().invoke(main, ["leaks", str(path)])
+    assert answer.exit_code == int(unread)
+    assert ("No leak found in what was given." in answer.output) is not unread
+    assert ("Say which value means pCR" in answer.output) is unread
+    assert "Not checked: outcome in a column by its values." in answer.output
+
+
+def test_the_outcome_tells_its_column_however_it_is_written(tmp_path):
+    path = tmp_path / "t.csv"
+    for yes, no in (("1", "0"), ("1.0", "0.0"), ("pCR", "RD"), ("yes", "no"), ("True", "False")):
+        rows = [f"P{n:02d},{no if n % 3 else yes},{n % 3 * (5 + n % 4)}" for n in range(80)]
+        path.write_text("\n".join(["patient_id,label,bed_mm", *rows]) + "\n")
+        assert kinds(find_leaks(gather([path]))) == {"outcome in a column"}
 
 
 def test_a_prepared_store_alone_is_audited_by_its_arrays(store):

@@ -1,13 +1,12 @@
-"""Files -> `Tables`: a paper's tables as JSON or CSV, or our own `metrics.json`.
+"""Files -> `Tables`: a paper's tables as JSON, CSV or XLSX, or our own `metrics.json`.
 
-A CSV file is one table; its header says which of three kinds it is.
+A CSV or XLSX file is one table; its header says which of three kinds it is.
 
     cohort,model,n,num_pcr,acc,auc,auc_low,auc_high,sens,spec,ppv,npv,...    rates, one row a model
     variable,level,pcr,pcr_percent,non_pcr,non_pcr_percent,p                 two groups, counted
     row,or,or_low,or_high,p                                                  odds ratios
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -27,6 +26,7 @@ from neoresponse.audit.tables import (
     Tables,
     read_number,
 )
+from neoresponse.cohort.table_file import TableFile, read_table_file
 from neoresponse.contracts.metrics import Metrics
 from neoresponse.contracts.record import record_of
 from neoresponse.errors import TableError
@@ -35,29 +35,29 @@ from neoresponse.stats.threshold import Confusion
 
 EXAMPLE = Path(__file__).with_name("guo2024_tables.json")
 """The printed numbers of Guo et al. 2024, Tables 1 to 5."""
+TABLE_ENDS = (".csv", ".tsv", ".txt", ".xlsx")
 COUNTS = ("tp", "fp", "fn", "tn")
 Fields = Mapping[str, str]
 
 
 def read_tables(path: Path) -> Tables:
-    """Read a JSON or CSV file.
+    """Read a JSON, CSV or XLSX file.
 
     Args:
-        path: `.csv`, else JSON: a paper's tables, or `metrics.json`.
+        path: one table as CSV or XLSX; as JSON a paper's tables, or `metrics.json`.
 
     Raises:
         TableError: the file is missing, is neither, or holds something that is no number.
     """
+    rows = _rows(read_table_file(path)) if path.suffix.lower() in TABLE_ENDS else None
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if rows is not None:
+            return _tables_of_rows(path.stem, rows)
+        return _tables_of_text(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(
-            f"{path}: expected a text file, got {error}. Name a .json or .csv file."
+            f"{path}: expected a text file, got {error}. Name a .json, .csv or .xlsx file."
         ) from None
-    try:
-        if path.suffix.lower() == ".csv":
-            return _tables_of_csv(path.stem, text)
-        return _tables_of_text(text)
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -77,19 +77,24 @@ def _tables_of_text(text: str) -> Tables:
     return tables_of_json(content)
 
 
-def _tables_of_csv(name: str, text: str) -> Tables:
+def _rows(read: TableFile) -> dict[int, Fields]:
+    """Row number -> cells, by column in small letters."""
+    return {
+        int(row): {str(name).lower(): str(text) for name, text in cells.items()}
+        for row, cells in zip(read.cells.index, read.cells.to_dict("records"), strict=True)
+    }
+
+
+def _tables_of_rows(name: str, numbered: Mapping[int, Fields]) -> Tables:
     """One table; its header tells which."""
-    rows = [
-        {key.strip().lower(): (value or "").strip() for key, value in row.items() if key}
-        for row in csv.DictReader(text.splitlines())
-    ]
+    rows = list(numbered.values())
     columns = set(rows[0]) if rows else set()
     if {"variable", "level", "pcr", "non_pcr"} <= columns:
         return Tables(levels=tuple(_levels_rows(name, rows)))
     if {"or", "or_low", "or_high"} <= columns:
         return Tables(effects=tuple(_effect_row(name, row) for row in rows if row["or_low"]))
     if columns & {column.lower() for column in COLUMNS}:
-        return Tables(rates=tuple(_rate_row(name, row, line) for line, row in enumerate(rows, 2)))
+        return Tables(rates=tuple(_rate_row(name, row, line) for line, row in numbered.items()))
     raise TableError(
         f"header: expected columns such as {', '.join(COLUMNS).lower()}, got {sorted(columns)}. "
         "See 'How to audit a table'."

@@ -36,3 +36,12 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting; may repeat."
     )
     return config(change(command))
+
+
+def outcome_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--pcr and --missing: what values of a table mean."""
+    pcr = click.option("--pcr", metavar="VALUE", help="The outcome that is pCR, such as 2.")
+    missing = click.option(
+        "--missing", multiple=True, metavar="VALUE", help="A value for not known, such as 9."
+    )
+    return pcr(missing(command))

@@ -12,6 +12,7 @@ from neoresponse.cli.options import (
     FOLDER,
     force_option,
     json_option,
+    outcome_options,
     settings_file,
     settings_options,
 )
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 @click.option("--label", metavar="COLUMN", help="Of any table: the column with the outcome.")
 @click.option("--probability", metavar="COLUMN", help="The column with the probability of pCR.")
 @click.option("--compare", metavar="COLUMN", help="A second one, compared with the first.")
+@outcome_options
+@click.option("--patient", metavar="COLUMN", help="Averages the rows of each patient.")
 @click.option("--threshold", type=float, help="Called pCR from here on; 0.5 by default.")
 @click.option(
     "--reference",
@@ -54,13 +57,13 @@ def evaluate(
     config: str | None,
     changes: tuple[str, ...],
     force: bool,
-    **table: Any,  # noqa: ANN401 (--compare, --threshold, --json: of a table alone)
+    **table: Any,  # noqa: ANN401 (options of a table alone)
 ) -> None:
     """Compute every number of predictions, with intervals.
 
     With --label and --probability: of any CSV or XLSX table, printed, and written to OUT where it
-    is given. The outcome is 1, true, yes or pCR, or 0, false, no or RD. Nothing is chosen on these
-    patients: the threshold is 0.5 or the one you give.
+    is given. The outcome is 1, true, yes or pCR, or 0, false, no or RD; else --pcr says what means
+    pCR. Nothing is chosen on these patients: the threshold is 0.5 or the one you give.
 
     Without: of run folders or predictions files SOURCE..., written to the folder OUT.
     """
@@ -75,7 +78,8 @@ def evaluate(
             raise click.UsageError("Missing argument 'OUT', or --label and --probability.")
         if any(table.values()) or table["threshold"] is not None:
             raise click.UsageError(
-                "--compare, --threshold and --json go with --label and --probability. The "
+                "--compare, --pcr, --missing, --patient, --threshold and --json go with --label "
+                "and --probability. The "
                 "threshold of runs is a setting: --set evaluate.threshold=half."
             )
         beside = {"reference": reference, "truth": truth}
@@ -134,7 +138,7 @@ def _evaluate_table(
     force: bool,
 ) -> None:
     """Any table -> numbers on the terminal, and in a folder where one is named."""
-    from neoresponse.cohort.label_table import read_label_table
+    from neoresponse.cohort.label_table import Meaning, read_label_table
     from neoresponse.contracts.evaluation import TableEvaluation
     from neoresponse.contracts.record import content_of, write_record
     from neoresponse.evaluation.alone import evaluate_table
@@ -144,7 +148,8 @@ def _evaluate_table(
     if len(paths) > 1:
         check_output(paths[1], mark=TableEvaluation.FILE_NAME, force=force, inputs=paths[:1])
     label, *wanted = (*columns, table["compare"]) if table["compare"] else columns
-    read = read_label_table(paths[0], label=label, columns=wanted)
+    meaning = Meaning(table["pcr"], table["missing"], table["patient"])
+    read = read_label_table(paths[0], label=label, columns=wanted, meaning=meaning)
     found = evaluate_table(read, settings, threshold=table["threshold"])
     if len(paths) > 1:
         with new_folder(paths[1], mark=found.FILE_NAME, force=force) as part:

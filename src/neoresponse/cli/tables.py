@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neoresponse.cli.console import track
-from neoresponse.cli.options import force_option, json_option
+from neoresponse.cli.options import force_option, json_option, outcome_options
 
 if TYPE_CHECKING:
     from neoresponse.describe import CohortTable
@@ -28,7 +28,7 @@ def _of_patients(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--column", "columns", multiple=True, help="Only this one; may repeat."),
         click.option("--split", metavar="FOLDER|COLUMN", help="Who is trained on."),
-        click.option("--pcr", help="Its value for pCR; else 1, true, yes or pCR."),
+        outcome_options,
         click.option("--label", metavar="COLUMN", help="Of a table: the outcome."),
         click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False),
         click.argument("source", type=click.Path(path_type=Path)),
@@ -145,21 +145,34 @@ def plan(**given: Any) -> None:  # noqa: ANN401 (click names the options above)
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def leaks(sources: tuple[Path, ...], as_json: bool) -> None:
+@click.option("--label", metavar="COLUMN", help="Of a table: the outcome; else label or pcr.")
+@outcome_options
+@click.option("--patient", metavar="COLUMN", help="Of a table: who a patient is; else patient_id.")
+@json_option
+def leaks(
+    sources: tuple[Path, ...],
+    label: str | None,
+    pcr: str | None,
+    missing: tuple[str, ...],
+    patient: str | None,
+    as_json: bool,
+) -> None:
     """List what an evaluation may know and should not.
 
     SOURCE is a cohort, a study, a prepared store, a split or a run folder, or a table of patients
     with a column patient_id, and where it has them split, label and paths of images. Several are
     looked at together.
 
-    Exit code 1 where a leak is found.
+    It says which checks did not run. Exit code 1 where a leak is found, or where something that
+    was given could not be read.
     """
-    from neoresponse.leaks import Leak, as_text, find_leaks, gather, in_order
+    from neoresponse.cohort.label_table import Meaning
+    from neoresponse.leaks import Leak, as_text, audit_leaks, gather, in_order, unchecked_as_text
     from neoresponse.training.refit import fitted_on
 
-    given = gather(sources)
-    found = list(find_leaks(given, track=track))
+    given = gather(sources, label=label, meaning=Meaning(pcr, missing, patient))
+    looked = audit_leaks(given, track=track)
+    found = list(looked.leaks)
     for run in given.runs if given.store is not None else ():
         if given.store is not None and (whom := fitted_on(run, given.store)) is not None:
             sentence = (
@@ -169,8 +182,11 @@ def leaks(sources: tuple[Path, ...], as_json: bool) -> None:
             found.append(Leak("fitted on test", (), sentence))
     listed = in_order(found)
     as_list = [asdict(leak) for leak in listed]
-    click.echo(json_module.dumps(as_list, indent=1) if as_json else as_text(listed))
-    sys.exit(bool(listed))
+    text = as_text(listed, has_unread=bool(looked.unread))
+    click.echo(json_module.dumps(as_list, indent=1) if as_json else text)
+    if unchecked := unchecked_as_text(looked.not_given, looked.unread, looked.notes):
+        click.echo(unchecked, err=as_json)
+    sys.exit(bool(listed or looked.unread))
 
 
 def _read_patients(source: Path, given: Mapping[str, Any]) -> "CohortTable":
@@ -180,8 +196,10 @@ def _read_patients(source: Path, given: Mapping[str, Any]) -> "CohortTable":
 
     split, probability = given["split"], given.get("probability")
     if source.is_dir():
-        if given["label"] or given["kinds"]:
-            raise click.UsageError("--label, --kind: expected none, cohort.toml says it.")
+        if any(given[name] for name in ("label", "kinds", "pcr", "missing")):
+            raise click.UsageError(
+                "--label, --kind, --pcr, --missing: expected none, cohort.toml says it."
+            )
         table = table_of_cohort(
             source,
             split=Path(split) if split else None,
@@ -194,6 +212,7 @@ def _read_patients(source: Path, given: Mapping[str, Any]) -> "CohortTable":
     columns = Columns(
         label=given["label"],
         pcr=given["pcr"],
+        missing=given["missing"],
         part=split,
         variables=given["columns"],
         probability=probability,

@@ -9,13 +9,14 @@ from neoresponse.cohort.split import (
     split_patients,
     write_split,
 )
-from neoresponse.cohort.tables import read_table
+from neoresponse.cohort.table_file import TableFile, read_table, read_table_file
 from neoresponse.cohort.validate import CheckedCohort, check_cohort, raise_on_stop, write_check
 
 __all__ = [
     "Assignment",
     "CheckedCohort",
     "CohortFile",
+    "TableFile",
     "check_cohort",
     "count_parts",
     "count_samples",
@@ -24,6 +25,7 @@ __all__ = [
     "raise_on_stop",
     "read_split",
     "read_table",
+    "read_table_file",
     "split_patients",
     "write_check",
     "write_split",

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from neoresponse.cohort.vocabulary import MISSING, is_missing, normal
 from neoresponse.errors import CohortError, TableError
 from neoresponse.settings import Settings
 
@@ -60,11 +61,6 @@ FOCALITY = Levels(("unifocal", "multifocal"))
 KINDS: Mapping[str, Levels | Number] = {**CLINICAL, "pcr": LABEL, "focality": FOCALITY}
 """Every word whose cell is a level or a number."""
 FILE_COLUMNS = ("us_0", "us_0_roi", "us_1", "us_1_roi", "slide", "slide_roi")
-MISSING = (
-    *("", "NA", "N/A", "na", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "none"),
-    *("unknown", "Unknown", "not available", "?", "-", "未知"),
-)
-"""What hospitals write where nothing is known."""
 KNOWN_COLUMNS = ("patient_id", "pcr", "focality", "machine", "centre", *FILE_COLUMNS, *CLINICAL)
 
 
@@ -77,10 +73,10 @@ class TableSection(Settings):
     """Sheet of an XLSX file; the first one where none is named."""
     separator: str | None = None
     """Column separator of a CSV file; found by itself where none is named."""
-    decimal: Literal[".", ","] = "."
-    """Decimal mark of numbers in a CSV file."""
-    encoding: str = "utf-8"
-    """Text encoding of a CSV file, such as utf-8 or gbk."""
+    decimal: Literal[".", ","] | None = None
+    """Decimal mark of numbers; found column by column where none is named."""
+    encoding: str | None = None
+    """Text encoding of a CSV file, such as utf-8 or gbk; found by itself where none is named."""
 
 
 class UltrasoundSection(Settings):
@@ -115,11 +111,21 @@ class CohortFile(Settings):
     codes: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Our word -> {the table's value: our level}; a value that is our level needs no entry."""
     missing: tuple[str, ...] = MISSING
-    """Values that mean that nothing is known."""
+    """Values that mean that nothing is known, in any letter case."""
     ultrasound: UltrasoundSection = UltrasoundSection()
     """Pixel size of ultrasound where files have none."""
     slide: SlideSection = SlideSection()
     """Pixel size of slides where files have none."""
+
+    def is_missing(self, text: str) -> bool:
+        """Whether a cell says that nothing is known."""
+        return is_missing(text, self.missing)
+
+    def coded(self, word: str, text: str) -> str | None:
+        """What `codes` says of a cell, by its exact text or by its one other spelling; or None."""
+        codes = self.codes.get(word, {})
+        alike = {level for code, level in codes.items() if normal(code) == normal(text)}
+        return codes.get(text, alike.pop() if len(alike) == 1 else None)
 
     @model_validator(mode="after")
     def _words_are_known(self) -> "CohortFile":
@@ -182,7 +188,7 @@ def load_cohort_file(folder: Path) -> CohortFile:
     """
     path = folder / FILE_NAME
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return CohortFile.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]

@@ -3,31 +3,49 @@
 In: a file and the names of its columns; nothing else of ours needs to lie there. Out: a `Table`.
 """
 
-import codecs
-import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from neoresponse.cohort.dictionary import MISSING, TableSection
-from neoresponse.cohort.tables import guess_encoding, read_table
+from neoresponse.cohort.doubts import MAX_SHOWN, id_doubts, in_rows, sentinels_among
+from neoresponse.cohort.table_file import TableFile, read_table_file
+from neoresponse.cohort.vocabulary import (
+    ID_NAMES,
+    is_missing,
+    missing_words,
+    read_outcome,
+    read_share,
+)
 from neoresponse.errors import TableError
 from neoresponse.types import FloatArray, IntArray
 
-PCR = ("1", "1.0", "true", "yes", "pcr")
-"""What stands for pCR in a column of labels, in small or capital letters."""
-RESIDUAL = ("0", "0.0", "false", "no", "rd", "non-pcr", "residual", "residual disease")
-"""What stands for residual disease."""
-BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
-NOT_KNOWN = {word.lower() for word in MISSING}
+ROUNDING = 1e-6
+"""A number so little outside 0 to 1 is a probability that was rounded on its way."""
+TWO_SCALES, TWO_SCALES_OF_ONE = 2.0, 5.0
+"""Smallest percent over largest share from which a column holds both; where there is one share."""
+LEAST_PERCENT, MOST_PERCENT = 10.0, 100.0
+MANY_REPEATS = 0.2
+"""Share of rows that repeat another from which it is said."""
+NUM_DIGITS = 6
+"""Rows with fewer digits may be equal by chance."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the columns and values of a table mean, where it does not say so itself.
+
+    Attributes:
+        pcr: the value for pCR, or None for one of the usual words.
+        missing: more words that say that nothing is known.
+        patient: the column that says who a patient is; several rows of one are averaged.
+    """
+
+    pcr: str | None = None
+    missing: tuple[str, ...] = ()
+    patient: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,8 @@ class Table:
         num_rows: rows of the table.
         num_missing: column -> rows in which nothing is known there; a row may count in several.
         not_probability: column -> first row and number outside 0 to 1, of columns that have one.
+        notes: how the table was read, and what a person should look at.
+        num_averaged: rows that were averaged with another row of their patient.
     """
 
     label: IntArray
@@ -47,128 +67,203 @@ class Table:
     num_rows: int
     num_missing: dict[str, int]
     not_probability: dict[str, tuple[int, float]]
+    notes: tuple[str, ...] = ()
+    num_averaged: int = 0
 
     @property
     def num_left_out(self) -> int:
         """Rows that lack a label or a number."""
-        return self.num_rows - len(self.label)
+        return self.num_rows - self.num_averaged - len(self.label)
 
 
-def read_label_table(path: Path, *, label: str, columns: Sequence[str]) -> Table:
+Numbers = dict[int, float]
+"""Row number -> number, of rows in which it is known."""
+
+
+def read_label_table(
+    path: Path, *, label: str, columns: Sequence[str], meaning: Meaning | None = None
+) -> Table:
     """Read the labels and one or more columns of probabilities.
 
     Args:
-        path: CSV with commas, semicolons, tabs or bars, in UTF-8, UTF-16, GB18030 or Windows-1252,
-            or XLSX.
-        label: the column of labels: one of `PCR` or `RESIDUAL` in each row, or nothing.
+        path: CSV or XLSX.
+        label: the column of labels.
         columns: columns of probabilities, or of scores that rise with them.
+        meaning: what the table does not say itself.
 
     Raises:
         TableError: the file cannot be read, a column is not there, a cell is neither a label nor a
-            number, or nobody is left.
+            number, a column has two scales, a patient stands there twice, or nobody is left.
     """
-    _refuse_no_file(path)
-    whole = path.resolve()
-    section = TableSection(file=whole.name, encoding=_encoding(whole))
-    frame = read_table(whole.parent, section)
+    known = meaning or Meaning()
+    table = read_table_file(path)
     wanted = (label, *columns)
-    _refuse_columns(path, frame, wanted)
-    labels = [_label(cell, f"{path}, row {row}, {label}") for row, cell in frame[label].items()]
-    numbers = {
-        name: [_number(cell, f"{path}, row {row}, {name}") for row, cell in frame[name].items()]
-        for name in columns
-    }
-    read: dict[str, Sequence[float | None]] = {label: labels, **numbers}
-    is_whole = np.array([None not in cells for cells in zip(*read.values(), strict=True)])
-    if not is_whole.any():
-        raise TableError(
-            f"{path}: expected patients with {', '.join(wanted)}, got none. Check these columns."
-        )
-    return Table(
-        label=np.array(labels, dtype=object)[is_whole].astype(np.int64),
-        values={
-            name: np.array(cells, dtype=np.float64)[is_whole] for name, cells in numbers.items()
-        },
-        num_rows=len(frame),
-        num_missing={name: sum(cell is None for cell in cells) for name, cells in read.items()},
-        not_probability={
-            name: outside[0]
-            for name, cells in numbers.items()
-            if (outside := _outside(frame.index.to_list(), cells, is_whole.tolist()))
-        },
-    )
-
-
-def _refuse_no_file(path: Path) -> None:
-    """Stop where there is nothing to read."""
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise TableError(f"{path}: expected a table, CSV or XLSX, found {found}. Check the path.")
-
-
-def _encoding(path: Path) -> str:
-    """How the text is written: by its byte order mark, else the first encoding that fits."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise TableError(
-            f"{path}: expected a readable file, got: {error.strerror}. Check who may read it."
-        ) from None
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if content.startswith(mark):
-            return encoding
-    return guess_encoding(content)
-
-
-def _refuse_columns(path: Path, frame: pd.DataFrame, wanted: Sequence[str]) -> None:
-    """Stop on a column that is not there, or is named for two purposes."""
-    there = [str(name) for name in frame.columns]
-    for name in wanted:
-        if name not in there:
-            raise TableError(
-                f"{path}: expected a column {name!r}, got {there[:20]}. Name one of these."
-            )
     if len(set(wanted)) < len(wanted):
         raise TableError(
             f"{path}: expected different columns, got {list(wanted)}. Name each column once."
         )
+    table.need([*wanted, *([known.patient] if known.patient else [])])
+    where = f"{path}, column {label!r}"
+    texts = table.cells[label].tolist()
+    outcomes = read_outcome(texts, where, pcr=known.pcr, missing=known.missing)
+    labels = {row: one for row, one in zip(table.rows, outcomes, strict=True) if one is not None}
+    notes = list(table.notes)
+    numbers = {name: _numbers(table, name, known.missing, notes) for name in columns}
+    groups = _patients(table, known, notes)
+    return _table(path, table.rows, {label: labels, **numbers}, groups=groups, notes=notes)
 
 
-def _label(cell: str, where: str) -> int | None:
-    """1, 0, or None where nothing is known."""
-    word = cell.lower()
-    if word in PCR:
-        return 1
-    if word in RESIDUAL:
-        return 0
-    if word in NOT_KNOWN:
-        return None
-    raise TableError(
-        f"{where}: expected pCR as one of {list(PCR)} or residual disease as one of "
-        f"{list(RESIDUAL)}, got {cell!r}. Mend the cell or leave it empty."
+def _table(
+    path: Path,
+    rows: Sequence[int],
+    read: Mapping[str, Mapping[int, float]],
+    *,
+    groups: Sequence[Sequence[int]],
+    notes: Sequence[str],
+) -> Table:
+    """Patients whose label and numbers are known, several rows of one averaged."""
+    label, *columns = read
+    is_whole = {row for row in rows if all(row in numbers for numbers in read.values())}
+    patients = [whole for group in groups if (whole := [row for row in group if row in is_whole])]
+    if not patients:
+        raise TableError(
+            f"{path}: expected patients with {', '.join(read)}, got none. Check these columns."
+        )
+    for group in patients:
+        if len({read[label][row] for row in group}) > 1:
+            raise TableError(
+                f"{path}, rows {', '.join(map(str, group[:MAX_SHOWN]))}: expected one outcome of a "
+                "patient, got both. Mend the rows or name another column with --patient."
+            )
+    outside = {name: _outside(read[name], is_whole) for name in columns}
+    return Table(
+        label=np.array([read[label][group[0]] for group in patients], dtype=np.int64),
+        values={
+            name: np.array([_mean([read[name][row] for row in group]) for group in patients])
+            for name in columns
+        },
+        num_rows=len(rows),
+        num_missing={name: len(rows) - len(numbers) for name, numbers in read.items()},
+        not_probability={name: one for name, one in outside.items() if one is not None},
+        notes=tuple(notes),
+        num_averaged=len(is_whole) - len(patients),
     )
 
 
-def _number(cell: str, where: str) -> float | None:
-    """A number with a point or a comma, or a share in percent; None where nothing is known."""
-    if cell.lower() in NOT_KNOWN:
-        return None
-    bare = cell.removesuffix("%").rstrip()
-    if not NUMBER.fullmatch(bare):
-        raise TableError(
-            f"{where}: expected a number such as 0.83, got {cell!r}. Mend the cell or leave it "
-            "empty."
+def _mean(values: Sequence[float]) -> float:
+    """The mean; of one value itself, to the last digit."""
+    return values[0] if len(values) == 1 else float(np.mean(values))
+
+
+def _numbers(table: TableFile, name: str, more: Sequence[str], notes: list[str]) -> Numbers:
+    """Known numbers of a column, those just outside 0 to 1 clipped."""
+    where = f"{table.path}, column {name!r}"
+    words = missing_words(table.cells[name], more)
+    numbers: Numbers = {}
+    for row, text in zip(table.rows, table.cells[name], strict=True):
+        if is_missing(text, words):
+            continue
+        value, has_percent = read_share(text)
+        if value is None:
+            raise TableError(
+                f"{table.path}, row {row}, {name}: expected a number such as 0.83, got {text!r}. "
+                "Mend the cell or leave it empty."
+            )
+        numbers[row] = value / 100 if has_percent else value
+    _refuse_sentinels(where, numbers)
+    _refuse_two_scales(where, numbers)
+    return _clipped(name, numbers, notes)
+
+
+def _refuse_sentinels(where: str, numbers: Numbers) -> None:
+    """Stop where a value outside 0 to 1 seems to say that nothing is known."""
+    for value in sentinels_among(list(numbers.values())):
+        others = [number for number in numbers.values() if number != value]
+        if not 0 <= value <= 1 and all(0 <= number <= 1 for number in others):
+            rows = [row for row, number in numbers.items() if number == value]
+            raise TableError(
+                f"{where}: expected probabilities from 0 to 1, got {value:g} in {in_rows(rows)}. "
+                f"If it says that nothing is known, add --missing {value:g}."
+            )
+
+
+def _refuse_two_scales(where: str, numbers: Numbers) -> None:
+    """Stop where some cells are percents and others shares: their order means nothing."""
+    values = list(numbers.values())
+    shares = {row: value for row, value in numbers.items() if 0 < value < 1}
+    percents = {row: value for row, value in numbers.items() if value > 1 + ROUNDING}
+    if not shares or not percents or min(values) < 0:
+        return
+    high = max(percents.values())
+    gap = min(percents.values()) / max(shares.values())
+    needed = TWO_SCALES_OF_ONE if len(shares) == 1 else TWO_SCALES
+    if LEAST_PERCENT < high <= MOST_PERCENT and gap >= needed:
+        fewer, kind = (
+            (percents, "percents") if len(percents) < len(shares) else (shares, "shares of one")
         )
-    value = float(bare.replace(",", "."))
-    return value / 100 if bare != cell else value
+        low_row, high_row = next(iter(shares)), next(iter(percents))
+        raise TableError(
+            f"{where}: expected one scale, got {shares[low_row]:g} (row {low_row}) beside "
+            f"{percents[high_row]:g} (row {high_row}); {kind} in {in_rows(list(fewer))}. Write all "
+            "as probabilities from 0 to 1."
+        )
 
 
-def _outside(
-    rows: Sequence[int], cells: Sequence[float | None], is_whole: Sequence[bool]
-) -> list[tuple[int, float]]:
-    """Row and number of each cell that is no probability, of patients who are not left out."""
+def _clipped(name: str, numbers: Numbers, notes: list[str]) -> Numbers:
+    """Numbers that rounding put just outside 0 to 1 put back, where all are probabilities."""
+    outside = {row: value for row, value in numbers.items() if not 0 <= value <= 1}
+    if not outside or any(abs(v - 0.5) > 0.5 + ROUNDING for v in outside.values()):
+        return numbers
+    listed = ", ".join(f"{value!r} (row {row})" for row, value in list(outside.items())[:MAX_SHOWN])
+    notes.append(f"Column {name!r}: taken as 0 or 1 for being so near: {listed}.")
+    return {row: min(1.0, max(0.0, value)) for row, value in numbers.items()}
+
+
+def _patients(table: TableFile, meaning: Meaning, notes: list[str]) -> list[list[int]]:
+    """Rows of each patient; one each, unless a column says who they are and rows may be averaged.
+
+    Raises:
+        TableError: patients stand there several times, and nobody said that they may.
+    """
+    rows = table.rows
+    alike = {name.casefold(): name for name in reversed(table.names)}
+    column = meaning.patient or next((alike[one] for one in ID_NAMES if one in alike), None)
+    if column is None:
+        notes += _about_repeats(table)
+        return [[row] for row in rows]
+    ids = zip(rows, table.cells[column], strict=True)
+    known = {row: text for row, text in ids if not is_missing(text)}
+    notes += id_doubts(column, known)
+    groups: dict[str, list[int]] = {}
+    for row in rows:
+        groups.setdefault(known.get(row, f"row {row}"), []).append(row)
+    if len(groups) == len(rows):
+        return list(groups.values())
+    if meaning.patient is None:
+        raise TableError(
+            f"{table.path}, column {column!r}: expected one row per patient, got {len(groups)} "
+            f"patients in {len(rows)} rows. Keep one row of each, or average the probabilities of "
+            f"each patient with --patient {column!r}."
+        )
+    notes.append(f"{len(rows)} rows averaged to {len(groups)} patients by column {column!r}.")
+    return list(groups.values())
+
+
+def _about_repeats(table: TableFile) -> list[str]:
+    """Rows that repeat another, in a table that does not say who the patients are."""
+    texts = ["\t".join(map(str, cells)) for cells in table.cells.itertuples(index=False)]
+    fine = Counter(text for text in texts if sum(map(str.isdigit, text)) >= NUM_DIGITS)
+    num_repeats = sum(fine.values()) - len(fine)
+    if num_repeats < MANY_REPEATS * len(texts):
+        return []
     return [
-        (row, cell)
-        for row, cell, is_one in zip(rows, cells, is_whole, strict=True)
-        if is_one and cell is not None and not 0 <= cell <= 1
+        f"{num_repeats} of {len(texts)} rows repeat another row. If patients stand here several "
+        "times, name their column with --patient, or keep one row of each."
     ]
+
+
+def _outside(numbers: Mapping[int, float], is_whole: set[int]) -> tuple[int, float] | None:
+    """First row, of those not left out, whose number is no probability, and the number."""
+    return next(
+        ((row, v) for row, v in numbers.items() if row in is_whole and not 0 <= v <= 1), None
+    )

@@ -26,7 +26,7 @@ class Row:
     def text(self, word: str) -> str | None:
         """The cell, or None where the column is absent or the value is missing."""
         text = self.cells.get(word, "")
-        return None if not text or text in self.file.missing else text
+        return None if self.file.is_missing(text) else text
 
     def exclude(self, word: str, message: str) -> Finding:
         """A finding that leaves the patient out; the message starts with `expected`."""

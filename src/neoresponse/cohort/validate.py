@@ -18,13 +18,15 @@ from neoresponse.cohort.dictionary import (
     FILE_COLUMNS,
     MODEL_VARIABLES,
     CohortFile,
+    Number,
     find_cohort,
     load_cohort_file,
 )
+from neoresponse.cohort.doubts import id_doubts, number_doubts
 from neoresponse.cohort.files import RowFiles, check_files
 from neoresponse.cohort.flow import count_flow
 from neoresponse.cohort.row import Row
-from neoresponse.cohort.tables import read_table
+from neoresponse.cohort.table_file import TableFile, read_table
 from neoresponse.cohort.values import ValueProblem, read_value
 from neoresponse.contracts.record import write_record
 from neoresponse.durable import sha256_of, write_text
@@ -86,10 +88,13 @@ def check_cohort(
     folder = find_cohort(folder)
     file = load_cohort_file(folder)
     try:
-        table = read_table(folder, file.table)
+        read = read_table(folder, file.table)
+        read.need(name for name in file.columns.values() if name in read.names)
     except TableError as error:
         return CheckedCohort(file, folder, (), (_stop("table", str(error)),), 0)
+    table = read.cells
     cohort_findings = _check_columns(file, table, need_label=need_label)
+    cohort_findings += _notes(file, read)
     rows = _rows(file, table)
     has_label = need_label and file.columns.get("pcr") in table.columns
     checked = [
@@ -158,6 +163,21 @@ def _check_columns(file: CohortFile, table: pd.DataFrame, *, need_label: bool) -
         message = f"cohort.toml: expected columns for {unnamed}, got none. They count as missing."
         findings.append(Finding(None, "columns", message, Severity.NOTE))
     return findings
+
+
+def _notes(file: CohortFile, read: TableFile) -> list[Finding]:
+    """How the table was read, and values in it that are probably something else."""
+    sentences = list(read.notes)
+    for word, column in file.columns.items():
+        if column in read.names:
+            texts = zip(read.rows, read.cells[column].tolist(), strict=True)
+            known = {row: text for row, text in texts if not file.is_missing(text)}
+            if word == "patient_id":
+                sentences += id_doubts(column, known)
+            elif isinstance(CLINICAL.get(word), Number):
+                sentences += number_doubts(column, known, word=word)
+    path = file.table.file
+    return [Finding(None, "table", f"{path}: {text}", Severity.NOTE) for text in sentences]
 
 
 def _rows(file: CohortFile, table: pd.DataFrame) -> list[Row]:

@@ -1,10 +1,8 @@
 """A cell of text -> one of our levels, or a number inside its bounds."""
 
-import re
-
 from neoresponse.cohort.dictionary import KINDS, CohortFile, Levels, Number
+from neoresponse.cohort.vocabulary import normal, outcome_of, read_share
 
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 PERCENT = "percent"
 
 
@@ -26,38 +24,38 @@ def read_value(file: CohortFile, word: str, text: str) -> str | float | None:
     Raises:
         ValueProblem: it is neither a known code nor an allowed number.
     """
-    codes = file.codes.get(word, {})
-    if text not in codes and (not text or text in file.missing):
+    code = file.coded(word, text)
+    if code is None and file.is_missing(text):
         return None
-    text = codes.get(text, text)
+    text = text if code is None else code
     kind = KINDS[word]
     if isinstance(kind, Levels):
-        return _level(kind, word, text, known=codes)
-    return _number(kind, word, text, decimal=file.table.decimal)
+        return _level(kind, word, text, known=file.codes.get(word, {}))
+    return _number(kind, text, decimal=file.table.decimal or ".")
 
 
 def _level(kind: Levels, word: str, text: str, *, known: dict[str, str]) -> str:
-    """One of the words."""
-    if text not in kind.words:
+    """One of the words in any spelling; an outcome without codes in all words usual for it."""
+    outcome = outcome_of(text) if word == "pcr" and not known else None
+    same = [level for level in kind.words if normal(level) == normal(text)]
+    if outcome is None and not same:
         allowed = sorted({*known, *kind.words})
         raise ValueProblem(
             f"expected one of {allowed}, got {text!r}. Mend the cell or add it to codes.{word}."
         )
-    return text
+    return same[0] if outcome is None else str(outcome)
 
 
-def _number(kind: Number, word: str, text: str, *, decimal: str) -> float:
-    """A number in its bounds, written with the stated decimal mark and without thousands marks."""
-    bare = text.removesuffix("%").rstrip() if kind.unit == PERCENT else text
-    plain = bare.replace(decimal, ".") if decimal != "." and "." not in bare else bare
-    is_number = NUMBER.fullmatch(plain) is not None and not (decimal != "." and "." in bare)
+def _number(kind: Number, text: str, *, decimal: str) -> float:
+    """A number in its bounds, written with the decimal mark and without thousands marks."""
+    number, has_percent = read_share(text, decimal=decimal)
     bounds = f"a number from {kind.low:g} to {kind.high:g} {kind.unit}"
-    if not is_number:
+    is_strange = "e" in text.casefold() or (has_percent and kind.unit != PERCENT)
+    if number is None or is_strange:
         raise ValueProblem(
             f"expected {bounds} with decimal mark {decimal!r}, got {text!r}. "
             "Mend the cell or change table.decimal."
         )
-    number = float(plain)
     if not kind.low <= number <= kind.high:
         raise ValueProblem(f"expected {bounds}, got {text!r}. Mend the cell.")
     return number

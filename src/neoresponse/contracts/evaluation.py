@@ -58,6 +58,8 @@ class TableEvaluation(FileRecord):
     SCHEMA: ClassVar[str] = "neoresponse.evaluation/1"
     FILE_NAME: ClassVar[str] = "evaluation.json"
 
+    notes: tuple[str, ...] = ()
+    """How the table was read, and what in it is doubtful."""
     num_rows: int
     num_left_out: int
     num_missing: dict[str, int]

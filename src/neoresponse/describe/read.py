@@ -1,12 +1,11 @@
 """A patient table (CSV or XLSX), or a cohort folder with its split -> a `CohortTable`."""
 
-import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 from neoresponse.cohort import (
@@ -14,18 +13,24 @@ from neoresponse.cohort import (
     load_cohort_file,
     raise_on_stop,
     read_split,
-    read_table,
 )
 from neoresponse.cohort.dictionary import (
     CLINICAL,
     FILE_NAME,
     FOCALITY,
-    MISSING,
     Levels,
-    TableSection,
 )
-from neoresponse.cohort.label_table import PCR
+from neoresponse.cohort.doubts import number_doubts
 from neoresponse.cohort.split import Assignment
+from neoresponse.cohort.table_file import TableFile, read_table_file
+from neoresponse.cohort.vocabulary import (
+    is_missing,
+    missing_words,
+    normal,
+    one_spelling,
+    read_outcome,
+    read_share,
+)
 from neoresponse.contracts.predictions import read_card, read_predictions
 from neoresponse.describe.variables import (
     CohortTable,
@@ -36,14 +41,12 @@ from neoresponse.describe.variables import (
 from neoresponse.errors import CohortError, ConfigError, TableError
 from neoresponse.types import Patient, Track, untracked
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 MAX_NUMBER_LEVELS = 5
 """A column of whole numbers with at most so many different ones holds codes, such as grades."""
 MAX_LEVELS = 20
 """A column of words with more different ones is left out: free text, dates or names."""
 NAME_SHARE = 0.8
 """Of known words that are different, from which a column names patients."""
-MAX_SHOWN = 10
 
 Kind = Literal["number", "levels"]
 
@@ -59,6 +62,7 @@ class Columns:
         variables: columns to describe, in this order; where empty, all that can be.
         probability: column with the probability of pCR, or None.
         kinds: column -> how to read it, where the rules would read it otherwise.
+        missing: more words that say that nothing is known.
     """
 
     label: str
@@ -67,6 +71,7 @@ class Columns:
     variables: tuple[str, ...] = ()
     probability: str | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 def table_of_file(path: Path, columns: Columns) -> CohortTable:
@@ -91,23 +96,24 @@ def table_of_file(path: Path, columns: Columns) -> CohortTable:
             raise ConfigError(
                 f"kind of {name!r}: expected one of {known}, got {kind!r}. Change it."
             )
-    if not path.is_file():
-        raise TableError(f"{path}: expected a CSV or XLSX file, found none. Check the path.")
-    cells = read_table(path.parent, TableSection(file=path.name))
-    _refuse_absent(path, list(cells.columns), columns)
-    outcome = _outcome(path, cells[columns.label].tolist(), columns)
+    read = read_table_file(path)
+    asked = [columns.label, columns.part, columns.probability]
+    read.need([name for name in (*asked, *columns.variables, *columns.kinds) if name is not None])
+    cells = read.cells
+    where = f"{path}, column {columns.label!r}"
+    outcome = read_outcome(
+        cells[columns.label].tolist(), where, pcr=columns.pcr, missing=columns.missing
+    )
     used = cells[[one is not None for one in outcome]]
-    notes = []
+    notes = list(read.notes)
     if len(used) < len(cells):
         notes.append(f"{len(cells) - len(used)} patients without a known outcome left out.")
     if columns.part is not None:
-        has_part = ~used[columns.part].isin(MISSING)
+        has_part = ~used[columns.part].map(is_missing)
         if not has_part.all():
             notes.append(f"{int((~has_part).sum())} patients without a part left out.")
         used = used[has_part]
-    variables, left_out = _variables(path, used, columns)
-    if left_out:
-        notes.append(f"Columns left out: {'; '.join(left_out)}. Name them to have them.")
+    variables = _variables(read, used, columns, notes)
     label = [one for one, row in zip(outcome, cells.index, strict=True) if row in used.index]
     return CohortTable(
         name=path.stem,
@@ -115,7 +121,7 @@ def table_of_file(path: Path, columns: Columns) -> CohortTable:
         variables=variables,
         part=tuple(used[columns.part]) if columns.part is not None else (),
         probability=(
-            _number(path, columns.probability, _texts(used, columns.probability))
+            _probability(path, columns.probability, _texts(used, columns.probability, columns))
             if columns.probability is not None
             else None
         ),
@@ -203,87 +209,52 @@ def _parts(split: Path | None, drawn: Sequence[Assignment], known: set[str]) -> 
     return found
 
 
-def _refuse_absent(path: Path, there: Sequence[str], columns: Columns) -> None:
-    """Stop where a column that is asked for is not there."""
-    asked = [columns.label, columns.part, columns.probability]
-    asked += [*columns.variables, *columns.kinds]
-    absent = sorted({name for name in asked if name is not None and name not in there})
-    if absent:
-        num_more = len(there) - MAX_SHOWN
-        more = f" and {num_more} more" if num_more > 0 else ""
-        raise TableError(
-            f"{path}: expected columns {absent}, got {there[:MAX_SHOWN]}{more}. "
-            "Name columns of the table."
-        )
-
-
-def _outcome(path: Path, cells: Sequence[str], columns: Columns) -> list[int | None]:
-    """1 for pCR, 0 for the other value, None where missing."""
-    known = sorted({cell for cell in cells if cell not in MISSING})
-    own = {cell for cell in known if _is_pcr(cell, columns.pcr)}
-    if len(own) == 0 or len(known) - len(own) != 1:
-        wanted = repr(columns.pcr) if columns.pcr else "1, true, yes or pCR"
-        got = known if len(known) <= MAX_SHOWN else f"{len(known)} different values"
-        raise TableError(
-            f"{path}, column {columns.label!r}: expected {wanted} for pCR and one other "
-            f"value, got {got}. Name the value for pCR, or make one column of two."
-        )
-    return [None if cell in MISSING else int(cell in own) for cell in cells]
-
-
-def _is_pcr(cell: str, wanted: str | None) -> bool:
-    """Whether a cell says pCR: the value that was named, else one of the usual words."""
-    if wanted is None:
-        return cell.lower() in PCR or _is_same(cell, "1")
-    return _is_same(cell, wanted)
-
-
-def _is_same(cell: str, wanted: str) -> bool:
-    """Whether two texts are the same word or the same number."""
-    if _is_number(cell) and _is_number(wanted):
-        return float(cell) == float(wanted)
-    return cell == wanted
-
-
 def _is_number(text: str) -> bool:
-    """Whether a cell is a finite number with a decimal point, without thousands marks."""
-    return NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
+    """Whether a cell is a finite number with a decimal point, or one in percent."""
+    return read_share(text, decimal=".")[0] is not None
 
 
 def _variables(
-    path: Path, cells: pd.DataFrame, columns: Columns
-) -> tuple[tuple[Variable, ...], list[str]]:
-    """The columns as variables, and those left out with the reason."""
+    read: TableFile, cells: pd.DataFrame, columns: Columns, notes: list[str]
+) -> tuple[Variable, ...]:
+    """The columns as variables; the notes get those left out with the reason, and what to ask."""
     taken = (columns.label, columns.part, columns.probability)
     others = [name for name in cells.columns if name not in taken]
     found, left_out = [], []
     for name in columns.variables or others:
-        texts = _texts(cells, name)
-        _refuse_decimal_commas(path, name, texts)
+        texts = one_spelling(_texts(cells, name, columns))
+        _refuse_decimal_commas(read.path, name, texts)
         kind = columns.kinds.get(name) or _kind(texts)
-        why = _unfit(texts, kind)
+        why = "formulas never computed" if name in read.uncomputed else _unfit(texts, kind)
         if why and name not in (*columns.variables, *columns.kinds):
             left_out.append(f"{name} ({why})")
-        elif kind == "number":
-            found.append(_number(path, name, texts))
+            continue
+        known = {int(row): one for row, one in zip(cells.index, texts, strict=True) if one}
+        if all(_is_number(text) for text in known.values()):
+            notes += [f"{one[0].upper()}{one[1:]}" for one in number_doubts(name, known)]
+        if kind == "number":
+            found.append(_number(read.path, name, texts))
         else:
             found.append(levels(name, texts, _in_order(name, texts)))
-    return tuple(found), left_out
+    if left_out:
+        notes.append(f"Columns left out: {'; '.join(left_out)}. Name them to have them.")
+    return tuple(found)
 
 
-def _texts(cells: pd.DataFrame, name: str) -> list[str | None]:
+def _texts(cells: pd.DataFrame, name: str, columns: Columns) -> list[str | None]:
     """Cells of a column, None where missing."""
-    return [None if cell in MISSING else str(cell) for cell in cells[name]]
+    words = missing_words(cells[name], columns.missing)
+    return [None if is_missing(cell, words) else str(cell) for cell in cells[name]]
 
 
 def _refuse_decimal_commas(path: Path, name: str, texts: Sequence[str | None]) -> None:
-    """Numbers written 30,5 would otherwise pass as words."""
+    """Numbers written 30,5 beside 30.5, or 1,234, would otherwise pass as words."""
     known = [text for text in texts if text is not None]
-    is_written_so = all(_is_number(text.replace(",", ".", 1)) for text in known)
-    if is_written_so and not all(_is_number(text) for text in known):
+    strange = [text for text in known if not _is_number(text)]
+    if strange and all(_is_number(text.replace(",", ".", 1)) for text in known):
         raise TableError(
-            f"{path}, column {name!r}: expected numbers with a decimal point, got decimal commas. "
-            "Export the table with points, or describe it in a cohort.toml."
+            f"{path}, column {name!r}: expected numbers with one decimal mark, got {strange[0]!r}. "
+            "Export the table with decimal points and without thousands marks."
         )
 
 
@@ -292,7 +263,7 @@ def _kind(texts: Sequence[str | None]) -> Kind:
     known = [text for text in texts if text is not None]
     if not known or not all(_is_number(text) for text in known):
         return "levels"
-    different = {float(text) for text in known}
+    different = {_value(text) for text in known}
     is_whole = all(value.is_integer() for value in different)
     return "levels" if is_whole and len(different) <= MAX_NUMBER_LEVELS else "number"
 
@@ -321,17 +292,31 @@ def _number(path: Path, name: str, texts: Sequence[str | None]) -> Variable:
             f"{path}, column {name!r}: expected numbers, got {len(wrong)} other values. "
             "Mend the column or take it as levels."
         )
-    return number(name, [None if text is None else float(text) for text in texts])
+    return number(name, [None if text is None else _value(text) for text in texts])
+
+
+def _probability(path: Path, name: str, texts: Sequence[str | None]) -> Variable:
+    """A column as numbers, 80% as 0.8."""
+    column = _number(path, name, texts)
+    is_percent = np.array([text is not None and text.endswith("%") for text in texts], dtype=bool)
+    return replace(column, values=np.where(is_percent, column.values / 100, column.values))
+
+
+def _value(text: str) -> float:
+    """The number of a cell for which `_is_number` holds; of a percent without its sign."""
+    return read_share(text, decimal=".")[0] or 0.0
 
 
 def _in_order(name: str, texts: Sequence[str | None]) -> list[str]:
     """Levels as in our dictionary, else as numbers where all are, else by name."""
     words = {text for text in texts if text is not None}
     kind = CLINICAL.get(name)
-    if isinstance(kind, Levels) and words <= set(kind.words):
-        return [word for word in kind.words if word in words]
+    if isinstance(kind, Levels):
+        place = {normal(word): number for number, word in enumerate(kind.words)}
+        if all(normal(word) in place for word in words):
+            return sorted(words, key=lambda word: place[normal(word)])
     if all(_is_number(word) for word in words):
-        return sorted(words, key=lambda word: (float(word), word))
+        return sorted(words, key=lambda word: (_value(word), word))
     return sorted(words)
 
 

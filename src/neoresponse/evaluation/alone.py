@@ -62,6 +62,7 @@ def evaluate_table(
     models = {name: _model(table, name, settings, threshold=threshold) for name in table.values}
     names = list(table.values)
     return TableEvaluation(
+        notes=tuple(table.notes),
         num_rows=table.num_rows,
         num_left_out=table.num_left_out,
         num_missing=dict(table.num_missing),
@@ -150,7 +151,7 @@ def _as_scores(outside: tuple[int, float]) -> str:
     """Why a column is taken as scores."""
     row, value = outside
     return (
-        f"taken as scores: row {row} holds {value:g}, and a probability lies from 0 to 1. Only "
+        f"taken as scores: row {row} holds {value!r}, and a probability lies from 0 to 1. Only "
         "what needs an order is given, and counts where --threshold is"
     )
 

@@ -46,6 +46,7 @@ def _head(found: TableEvaluation) -> Iterator[str]:
     yield f"{found.num_patients} patients, {found.num_pcr} with pCR ({share:.0f} %)"
     missing = [f"{num} without {name}" for name, num in found.num_missing.items() if num]
     lost = f": {', '.join(missing)}" if missing else ""
+    yield from found.notes
     yield f"{found.num_left_out} of {found.num_rows} rows left out{lost}"
     if are_too_few(found.num_patients, found.num_pcr):
         yield TOO_FEW.capitalize()

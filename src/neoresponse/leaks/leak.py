@@ -42,10 +42,10 @@ def in_order(found: Sequence[Leak]) -> tuple[Leak, ...]:
     return tuple(sorted(dict.fromkeys(found), key=lambda leak: place[leak.kind]))
 
 
-def as_text(found: Sequence[Leak]) -> str:
+def as_text(found: Sequence[Leak], *, has_unread: bool = False) -> str:
     """One line per leak, the first of each kind, and a count per kind at the end."""
     if not found:
-        return "No leak found in what was given."
+        return f"No leak found in what {'could be read' if has_unread else 'was given'}."
     lines, seen = [], Counter[str]()
     for leak in in_order(found):
         seen[leak.kind] += 1
@@ -55,3 +55,15 @@ def as_text(found: Sequence[Leak]) -> str:
             lines.append(f"[{leak.kind}] and more of this kind; --json lists all.")
     counted = ", ".join(f"{number} {kind}" for kind, number in seen.items())
     return "\n".join([*lines, "", f"{len(found)} found: {counted}."])
+
+
+def unchecked_as_text(
+    not_given: Sequence[tuple[str, str]], unread: Sequence[str], notes: Sequence[str] = ()
+) -> str:
+    """What was not looked at, and why; empty where there is nothing to say."""
+    lines = [f"Note: {note}" for note in notes]
+    lines += [f"Could not be read, so not checked: {text}" for text in unread[:PER_KIND]]
+    if len(unread) > PER_KIND:
+        lines.append(f"Could not be read: {len(unread) - PER_KIND} more.")
+    lines += [f"Not checked: {kinds}. That needs {what}." for kinds, what in not_given]
+    return "\n".join(lines)

@@ -49,13 +49,18 @@ class Picture:
 
 
 def pictures_of_files(
-    entries: Sequence[Entry], *, slides: Iterable[str] = (), track: Track = untracked
+    entries: Sequence[Entry],
+    *,
+    slides: Iterable[str] = (),
+    unread: list[str] | None = None,
+    track: Track = untracked,
 ) -> list[Picture]:
-    """Decode every image file once; one that cannot be read is left to `check`.
+    """Decode every image file once.
 
     Args:
         entries: the table.
         slides: columns that hold slides.
+        unread: gets a sentence on each file that cannot be read.
         track: shows progress.
     """
     found = []
@@ -64,7 +69,9 @@ def pictures_of_files(
             is_slide = column in set(slides)
             try:
                 pixels = _region(path) if is_slide else _frame(path)
-            except CohortError:
+            except CohortError as error:
+                if unread is not None:
+                    unread.append(f"{entry.patient_id}, {column}: {error}")
                 continue
             found.append(_picture(entry, column, pixels, is_slide=is_slide, path=path))
     return found

@@ -1,7 +1,7 @@
 """Paths on the command line -> tables of patients, stores, runs and ledgers to be audited.
 
 What a folder is, is found from what lies in it: a cohort (cohort.toml), a study or work folder
-(split/, prepared/, runs/), a prepared store, a run; a file is a CSV table of patients.
+(split/, prepared/, runs/), a prepared store, a run; a file is a table of patients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,21 @@ from neoresponse.cohort.dictionary import (
     FILE_COLUMNS,
     FILE_NAME,
     CohortFile,
-    TableSection,
     load_cohort_file,
 )
 from neoresponse.cohort.files import resolve_inside
+from neoresponse.cohort.label_table import Meaning
 from neoresponse.cohort.split import CSV_NAME, read_split
-from neoresponse.cohort.tables import read_table
+from neoresponse.cohort.table_file import TableFile, read_table, read_table_file
 from neoresponse.cohort.values import ValueProblem, read_value
+from neoresponse.cohort.vocabulary import (
+    ID_NAMES,
+    is_missing,
+    missing_words,
+    normal,
+    outcome_of,
+    read_outcome,
+)
 from neoresponse.errors import CohortError, TableError
 from neoresponse.folders import is_set_aside
 from neoresponse.leaks.elsewhere import part_of_patients
@@ -32,8 +40,10 @@ EXTERNAL = "external"
 IMAGE_WORDS = ("us_0", "us_1", "slide")
 PICTURE_ENDS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm", ".svs", ".ndpi", ".mrxs")
 SLIDE_ENDS = (".svs", ".ndpi", ".mrxs")
-ID_NAMES, PART_NAMES = ("patient_id", "patient", "id"), ("split", "part", "set")
+PART_NAMES = ("split", "part", "set")
 LABEL_NAMES = ("label", "pcr", "outcome")
+MAYBE_LABEL_NAMES = ("response", "y", "target", "pcr_status", "pathologic_response")
+"""Names of a column that is the outcome where its values are two, or words for it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ class Sources:
         runs: run folders.
         ledgers: folders with a ledger of evaluations.
         elsewhere: cohort from elsewhere of a study -> its store.
+        notes: how tables were read.
+        unread: what was given and could not be read, as sentences.
     """
 
     table: tuple[Entry, ...] = ()
@@ -55,10 +67,19 @@ class Sources:
     runs: tuple[Path, ...] = ()
     ledgers: tuple[Path, ...] = ()
     elsewhere: Mapping[str, Store] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
-def gather(paths: Sequence[Path]) -> Sources:
+def gather(
+    paths: Sequence[Path], *, label: str | None = None, meaning: Meaning | None = None
+) -> Sources:
     """Find out what each path is and read it.
+
+    Args:
+        paths: folders and tables.
+        label: the column of outcomes of a table; found by its name where none is named.
+        meaning: what a table does not say itself.
 
     Raises:
         CohortError: a path is nothing that can be audited.
@@ -70,12 +91,13 @@ def gather(paths: Sequence[Path]) -> Sources:
     found = Sources()
     for place in folders:
         if place.is_file():
-            entries, slides = read_patients(place)
-            table += entries
-            found = replace(found, slides=(*found.slides, *slides))
+            own = read_patients(place, label=label, meaning=meaning or Meaning())
+            table += own.table
+            found = _joined(found, own)
         elif (place / FILE_NAME).is_file():
-            table += _cohort(place)
-            found = replace(found, slides=(*found.slides, "slide"))
+            own = _cohort(place)
+            table += own.table
+            found = _joined(found, own)
         elif (place / MANIFEST).is_file() and place.parent.parent.name == EXTERNAL:
             stores = {**found.elsewhere, place.parent.name: open_store(place)}
             found = replace(found, elsewhere=stores)
@@ -96,50 +118,85 @@ def gather(paths: Sequence[Path]) -> Sources:
     return replace(found, table=tuple(placed))
 
 
-def read_patients(path: Path) -> tuple[list[Entry], list[str]]:
+def _joined(one: Sources, two: Sources) -> Sources:
+    """What two tables say beside their rows."""
+    return replace(
+        one,
+        slides=(*one.slides, *two.slides),
+        notes=(*one.notes, *two.notes),
+        unread=(*one.unread, *two.unread),
+    )
+
+
+def read_patients(path: Path, *, label: str | None = None, meaning: Meaning) -> Sources:
     """Read a plain table, CSV or XLSX: patient_id, and where there are, split, label and images.
 
     A column of which a cell is the path of an image beside the table or under it is one of images;
-    all other columns are taken as inputs.
-
-    Returns:
-        One entry a row, and the names of image columns with slides.
+    all other columns are taken as inputs. An outcome that cannot be read is said, and every check
+    that needs none goes on.
 
     Raises:
         TableError: it is no table, has no column of patients, or an image is not there.
     """
-    table = read_table(path.parent, TableSection(file=path.name))
-    names = [str(name) for name in table.columns]
-    special = {kind: _first(names, known) for kind, known in _SPECIAL.items()}
-    if special["id"] is None:
+    read = read_table_file(path)
+    names = read.names
+    patient, part = meaning.patient or _first(names, ID_NAMES), _first(names, PART_NAMES)
+    label = label or _label_column(read)
+    read.need([name for name in (meaning.patient, label) if name is not None])
+    if patient is None:
         raise TableError(
             f"{path}: expected patients with a column patient_id, got columns {names[:20]}. "
             "Name the column of patients patient_id."
         )
-    rows = [{str(k): str(v) for k, v in record.items()} for record in table.to_dict("records")]
-    rest = [name for name in names if name not in special.values()]
-    pictures = [name for name in rest if _has_pictures(path, [row[name] for row in rows])]
-    entries = []
-    for number, row in zip(table.index, rows, strict=True):
-        label = row.get(special["label"] or "", "")
-        entries.append(
-            Entry(
-                row[special["id"]],
-                row.get(special["part"] or "", ""),
-                int(label) if label in ("0", "1") else None,
-                {name: row[name] for name in rest if name not in pictures},
-                images={n: _image(path, row[n], n, int(number)) for n in pictures if row[n]},
-            )
+    unread = [f"{path}, cell {cell}: column {n!r}" for n, cell in read.uncomputed.items()]
+    unread = [f"{place} holds formulas that were never computed" for place in unread]
+    labels: Sequence[int | None] = [None] * len(read.cells)
+    if label is not None:
+        texts, where = read.cells[label].tolist(), f"{path}, column {label!r}"
+        try:
+            labels = read_outcome(texts, where, pcr=meaning.pcr, missing=meaning.missing)
+        except TableError as error:
+            unread.append(str(error))
+    known = _known_cells(read, meaning.missing)
+    rest = [name for name in names if name not in (patient, part, label)]
+    pictures = [name for name in rest if _has_pictures(path, known[name])]
+    entries = [
+        Entry(
+            str(read.cells[patient].iloc[place]),
+            str(read.cells[part].iloc[place]) if part else "",
+            labels[place],
+            {name: known[name][place] for name in rest if name not in pictures},
+            images={
+                name: _image(path, known[name][place], name, int(row))
+                for name in pictures
+                if known[name][place]
+            },
         )
-    slides = [n for n in pictures if any(r[n].casefold().endswith(SLIDE_ENDS) for r in rows)]
-    return entries, slides
+        for place, row in enumerate(read.cells.index)
+    ]
+    slides = [n for n in pictures if any(t.casefold().endswith(SLIDE_ENDS) for t in known[n])]
+    return Sources(tuple(entries), tuple(slides), notes=read.notes, unread=tuple(unread))
 
 
-_SPECIAL: Mapping[str, tuple[str, ...]] = {
-    "id": ID_NAMES,
-    "part": PART_NAMES,
-    "label": LABEL_NAMES,
-}
+def _label_column(read: TableFile) -> str | None:
+    """The column with the outcome: by its name, or by its name and its values."""
+    sure = _first(read.names, LABEL_NAMES)
+    maybe = _first(read.names, MAYBE_LABEL_NAMES)
+    if sure is not None or maybe is None:
+        return sure
+    texts = [text for text in read.cells[maybe] if not is_missing(text)]
+    is_pair = len({normal(text) for text in texts}) == 2
+    return maybe if is_pair or {outcome_of(text) for text in texts} == {0, 1} else None
+
+
+def _known_cells(read: TableFile, more: Sequence[str]) -> dict[str, list[str]]:
+    """Column -> its cells, empty where nothing is known."""
+    found = {}
+    for name in read.names:
+        texts = [str(text) for text in read.cells[name]]
+        words = missing_words(texts, more)
+        found[name] = ["" if is_missing(text, words) else text for text in texts]
+    return found
 
 
 def _places(path: Path) -> list[Path]:
@@ -162,39 +219,49 @@ def _places(path: Path) -> list[Path]:
     return found
 
 
-def _cohort(folder: Path) -> list[Entry]:
+def _cohort(folder: Path) -> Sources:
     """A cohort's table as it stands: cells as text, images that are there."""
     file = load_cohort_file(folder)
-    table = read_table(folder, file.table)
-    words = {word: column for word, column in file.columns.items() if column in table.columns}
-    return [
-        _cohort_entry(folder, file, words, {str(k): str(v) for k, v in record.items()})
-        for record in table.to_dict("records")
+    read = read_table(folder, file.table)
+    words = {word: column for word, column in file.columns.items() if column in read.names}
+    read.need(words.values())
+    unread: list[str] = []
+    entries = [
+        _cohort_entry(folder, file, words, {str(k): str(v) for k, v in record.items()}, unread)
+        for record in read.cells.to_dict("records")
     ]
+    return Sources(tuple(entries), ("slide",), notes=read.notes, unread=tuple(unread))
 
 
 def _cohort_entry(
-    folder: Path, file: CohortFile, words: Mapping[str, str], record: Mapping[str, str]
+    folder: Path,
+    file: CohortFile,
+    words: Mapping[str, str],
+    record: Mapping[str, str],
+    unread: list[str],
 ) -> Entry:
     """One row; columns that `cohort.toml` does not name are no inputs."""
-    try:
-        value = read_value(file, "pcr", record[words["pcr"]]) if "pcr" in words else None
-    except ValueProblem:
-        value = None
+    patient_id = record[words["patient_id"]]
+    value = None
+    if "pcr" in words:
+        try:
+            value = read_value(file, "pcr", record[words["pcr"]])
+        except ValueProblem as problem:
+            unread.append(f"{patient_id}, column {words['pcr']!r}: {problem}")
     images = {}
     for word in IMAGE_WORDS:
         text = record.get(words.get(word, ""), "")
-        if text and text not in file.missing:
+        if not file.is_missing(text):
             try:
                 images[word] = resolve_inside(folder, text)
-            except CohortError:
-                continue
+            except CohortError as error:
+                unread.append(f"{patient_id}, {word}: {error}")
     hidden = {words[word] for word in (*FILE_COLUMNS, "patient_id", "pcr") if word in words}
-    known = {name: "" if text in file.missing else text for name, text in record.items()}
+    known = {name: "" if file.is_missing(text) else text for name, text in record.items()}
     cells = {n: known[n] for n in known if n in words.values() and n not in hidden}
     others = {n: known[n] for n in known if n not in words.values()}
     label = None if value is None else int(value)
-    return Entry(record[words["patient_id"]], "", label, cells, others, images)
+    return Entry(patient_id, "", label, cells, others, images)
 
 
 def _texts(clinical: Mapping[str, str | float]) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Cells of a table as numbers, days and plain text."""
 
-import math
 from collections.abc import Sequence
 from datetime import date, datetime
+
+from neoresponse.cohort.vocabulary import read_share
 
 DAY_FORMATS = (
     "%Y-%m-%d",
@@ -21,11 +22,7 @@ LEN_BARE = 8
 
 def as_number(text: str) -> float | None:
     """A finite number, with a decimal point or comma, or None."""
-    try:
-        value = float(text.strip().rstrip("%").replace(",", "."))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    return read_share(text.strip())[0]
 
 
 def as_day(text: str) -> date | None:

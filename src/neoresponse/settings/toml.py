@@ -175,7 +175,7 @@ def _lay_over(base: Section, content: Section) -> Section:
 def _read_toml(path: Path) -> Section:
     """Parse a TOML file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: expected a settings file, found none. Check the path."

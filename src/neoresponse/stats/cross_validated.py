@@ -162,7 +162,7 @@ def _checked(
         raise ValueError(f"{SHAPES}, got {labels.shape}, {values.shape} and {folds.shape}")
     if not np.issubdtype(folds.dtype, np.integer) or (folds < -1).any():
         raise ValueError("fold: expected whole numbers, 0 and above, or -1 for not in the repeat")
-    return labels, values, folds
+    return labels.astype(np.int64), values, folds
 
 
 def _one_repeat(label: IntArray, probability: Doubles, fold: IntArray, variant: Variant) -> _Repeat:
