@@ -58,10 +58,8 @@ def only(table):
 
 
 @pytest.fixture(scope="module")
-def groups(shared):
-    folder = shared / "goldens" / "statistics" / "groups"
-    if not folder.is_dir():
-        pytest.skip("no reference statistics beside this checkout")
+def groups(reference):
+    folder = reference / "statistics" / "groups"
     return {path.stem: json.loads(path.read_text())["cases"] for path in folder.glob("*.json")}
 
 
