@@ -18,7 +18,7 @@ from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import Store, open_store, prepare_store
 from neoresponse.settings import RunSettings
 from neoresponse.settings.toml import run_settings
-from neoresponse.training import loop
+from neoresponse.training import loop, memory
 from neoresponse.training.run import train_run
 
 torch.set_num_threads(1)  # tiny tensors: threads cost more than they give
@@ -73,6 +73,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
 
 def _reads_public_files(report: pytest.TestReport) -> bool:
     return dict(report.user_properties).get("reads") == "public files"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_estimate_per_network() -> Iterator[None]:
+    """Take the memory that a network needs from the first training of it: the sum never changes."""
+    estimate, known = memory.estimate_memory, {}
+
+    def once(settings: RunSettings, *, is_half: bool = False) -> memory.Memory:
+        key = settings.model_dump_json(include={"model", "prepare", "train"}), is_half
+        if key not in known:
+            known[key] = estimate(settings, is_half=is_half)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "estimate_memory", once)
+        yield
 
 
 @pytest.fixture(scope="session")
