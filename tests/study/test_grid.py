@@ -17,6 +17,7 @@ from neoresponse.cohort.split import read_split
 from neoresponse.contracts.predictions import read_card, read_predictions
 from neoresponse.durable import sha256_of
 from neoresponse.errors import RunError, Stopped
+from neoresponse.grid import pool
 from neoresponse.grid import run as grid_run
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import open_store
@@ -49,14 +50,18 @@ def settings(tiny, phantom, elsewhere):
             "seeds": [1, 2],
             "external": {"b": elsewhere / "cohort"},
             "cross_validation": {"folds": 2},
+            "compute": {"workers": 1},
         }
     )
 
 
 @pytest.fixture(scope="session")
-def done(tmp_path_factory, settings):
+def done(tmp_path_factory, settings, jobs_done_here):
+    """A finished study; jobs in processes of their own are the subject of later tests."""
     folder = tmp_path_factory.mktemp("grid") / "study"
-    run_study(settings, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "work", jobs_done_here)
+        run_study(settings, folder)
     return folder
 
 

@@ -1,4 +1,3 @@
-import json
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from neoresponse import durable
 from neoresponse.durable import only_one, sha256_of
 from neoresponse.errors import RunError
 from neoresponse.grid import pool
-from neoresponse.grid.child import do_job
 from neoresponse.settings import StudySettings, merge
 from neoresponse.settings.toml import to_toml
 from neoresponse.study import run_study
@@ -34,17 +32,11 @@ def hashes(folder):
     return {name: sha256_of(folder / name) for name in RESULTS}
 
 
-def do_here(job, _sign, _num_threads=None, _has_gpus=False):
-    """A job without a process of its own, which would take seconds to start."""
-    do_job(json.loads(job))
-    return 0, ""
-
-
 @pytest.fixture(scope="module", autouse=True)
-def _jobs_are_done_here():
+def _jobs_are_done_here(jobs_done_here):
     """These tests are of steps; jobs in processes of their own are tested beside this file."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "work", do_here)
+        patch.setattr(pool, "work", jobs_done_here)
         yield
 
 
