@@ -144,7 +144,8 @@ def test_nothing_is_done_twice(done, settings):
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
-def test_one_more_seed_trains_just_that_one(done, settings, tmp_path):
+def test_one_more_seed_trains_just_that_one(done, settings, tmp_path, monkeypatch, jobs_done_here):
+    monkeypatch.setattr(pool, "work", jobs_done_here)
     folder = shutil.copytree(done, tmp_path / "study")
     lines = []
     run_study(settings.model_copy(update={"seeds": (1, 2, 3)}), folder, say=lines.append)
@@ -250,6 +251,7 @@ class Asked(StopRequest):
         pass
 
 
+@pytest.mark.slow
 def test_a_study_that_is_asked_to_stop_says_so_and_its_trainings_have_saved(
     tiny, phantom, tmp_path, monkeypatch
 ):
