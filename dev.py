@@ -1,7 +1,8 @@
 """Sets up `.venv` beside this file and runs one thing in it. Needs only Python 3.11+ with pip.
 
     python3 dev.py demo    # simulated hospital folder in, study report out (demo/study/report)
-    python3 dev.py test    # the tests
+    python3 dev.py test    # the tests that take seconds, in minutes
+    python3 dev.py slow    # the tests that take longer: compilers, killed trainings, the whole demo
     python3 dev.py lint    # format, lint, types and import layers
 
 Nothing outside this folder is installed or changed.
@@ -18,9 +19,11 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 TORCH = "torch==2.13.0"
+PYTEST = ["python", "-m", "pytest", "-n", "2", "--dist", "worksteal"]
 COMMANDS = {
     "demo": [["neoresponse", "demo", "demo"]],
-    "test": [["python", "-m", "pytest", "-n", "2", "--dist", "worksteal"]],
+    "test": [[*PYTEST, "-m", "not slow"]],
+    "slow": [[*PYTEST, "-m", "slow"]],
     "lint": [
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],

@@ -18,11 +18,12 @@ from neoresponse.phantom.writer import write_phantom
 from neoresponse.preprocess.store import Store, open_store, prepare_store
 from neoresponse.settings import RunSettings
 from neoresponse.settings.toml import run_settings
-from neoresponse.training import loop
+from neoresponse.training import loop, memory
 from neoresponse.training.run import train_run
 
 torch.set_num_threads(1)  # tiny tensors: threads cost more than they give
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[2] / "shared"  # public files with licences of their own
+PAGE = "docs/how-to/run-the-tests.md"
 TINY = (
     "phantom.num_patients=24",
     "phantom.preset=easy",
@@ -47,12 +48,61 @@ TINY = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark, for the closing line, the tests that read files from outside the repository."""
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.user_properties.append(("reads", "public files"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Count in one closing line the tests that read, or lack, files from outside the repository."""
+    stats = terminalreporter.stats
+    skipped = stats.get("skipped", [])
+    is_there = SHARED.is_dir()
+    if not is_there:  # one line for all of them, not one each
+        stats["skipped"] = [report for report in skipped if not _reads_public_files(report)]
+    yield
+    stats["skipped"] = skipped
+    ended = stats.get("passed", []) + stats.get("failed", []) if is_there else skipped
+    if num := sum(map(_reads_public_files, ended)):
+        verb = "read the public files in ../shared" if is_there else "need the public files"
+        terminalreporter.write_line(f"{num} tests {verb}, see {PAGE}")
+
+
+def _reads_public_files(report: pytest.TestReport) -> bool:
+    return dict(report.user_properties).get("reads") == "public files"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_estimate_per_network() -> Iterator[None]:
+    """Take the memory that a network needs from the first training of it: the sum never changes."""
+    estimate, known = memory.estimate_memory, {}
+
+    def once(settings: RunSettings, *, is_half: bool = False) -> memory.Memory:
+        key = settings.model_dump_json(include={"model", "prepare", "train"}), is_half
+        if key not in known:
+            known[key] = estimate(settings, is_half=is_half)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "estimate_memory", once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with public data and reference values beside the checkout."""
+    """The folder with public files beside the checkout."""
     if not SHARED.is_dir():
-        pytest.skip("the folder with public reference files does not stand beside this checkout")
+        pytest.skip(f"needs the public files, see {PAGE}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The reference values and small files of this repository, see its README."""
+    return Path(__file__).parent / "reference"
 
 
 @pytest.fixture(scope="session")

@@ -42,3 +42,12 @@ def test_commands_in_the_docs_exist():
     for page in PAGES:
         for verb in re.findall(r"^(?:\S*/)?neoresponse ([a-z]+)", page.read_text(), re.MULTILINE):
             assert verb in main.commands, f"{page.name}: {verb}"
+
+
+def test_reference_files_are_small_and_their_readme_names_each_folder():
+    folder = ROOT / "tests" / "reference"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+    text = (folder / "README.md").read_text()
+    for name in {path.relative_to(folder).parts[0] for path in files} - {"README.md"}:
+        assert f"`{name}/" in text, name

@@ -33,9 +33,9 @@ pcr = "pCR"
 
 
 @pytest.fixture
-def check(shared, tmp_path):
+def check(reference, tmp_path):
     def check(file, more="", **options):
-        content = (shared / "data" / "bad_inputs" / "table" / file).read_bytes()
+        content = (reference / "bad_inputs" / "table" / file).read_bytes()
         (tmp_path / file).write_bytes(content)
         (tmp_path / "cohort.toml").write_text(TOML.format(file=file, more=more))
         return check_cohort(tmp_path, **options)
@@ -87,9 +87,9 @@ def test_a_table_that_cannot_be_trained_on_stops(check, file, words):
 
 
 @pytest.mark.parametrize("more", ["", 'encoding = "gbk"'])
-def test_a_chinese_table_is_read_through_its_mapping(shared, tmp_path, more):
+def test_a_chinese_table_is_read_through_its_mapping(reference, tmp_path, more):
     file = "gbk_chinese_headers.csv"
-    content = (shared / "data" / "bad_inputs" / "table" / file).read_bytes()
+    content = (reference / "bad_inputs" / "table" / file).read_bytes()
     header = content.decode("gbk").splitlines()[0].split(",")
     (tmp_path / file).write_bytes(content)
     toml = TOML.format(file=file, more=more).replace('"age"', f'"{header[1]}"')

@@ -50,25 +50,25 @@ def test_cells_are_stripped_text_under_the_rows_that_a_reader_sees(write):
 
 
 @pytest.mark.parametrize("name", ["bom_utf8.csv", "ok_reference.xlsx", "xlsx_named.csv"])
-def test_every_spelling_of_the_reference_table_reads_the_same(shared, name):
-    folder = shared / "data" / "bad_inputs" / "table"
+def test_every_spelling_of_the_reference_table_reads_the_same(reference, name):
+    folder = reference / "bad_inputs" / "table"
     assert read(folder, name).equals(read(folder, "ok_reference.csv"))
 
 
-def test_decimal_commas_of_a_column_of_numbers_become_points(shared):
-    table = read(shared / "data" / "bad_inputs" / "table", "semicolon_comma_decimal.csv")
+def test_decimal_commas_of_a_column_of_numbers_become_points(reference):
+    table = read(reference / "bad_inputs" / "table", "semicolon_comma_decimal.csv")
     assert list(table["Ki67"])[:2] == ["30.5", "60.5"]
 
 
-def test_a_table_in_another_encoding_is_refused_and_named(shared):
-    folder = shared / "data" / "bad_inputs" / "table"
+def test_a_table_in_another_encoding_is_refused_and_named(reference):
+    folder = reference / "bad_inputs" / "table"
     with pytest.raises(TableError, match=r"expected text in utf-8, got other bytes.*'gb18030'"):
         read(folder, "gbk_chinese_headers.csv", encoding="utf-8")
 
 
 @pytest.mark.parametrize("stated", [{}, {"encoding": "gbk"}])
-def test_chinese_text_is_found_from_its_bytes_or_stated(shared, stated):
-    table = whole(shared / "data" / "bad_inputs" / "table", "gbk_chinese_headers.csv", **stated)
+def test_chinese_text_is_found_from_its_bytes_or_stated(reference, stated):
+    table = whole(reference / "bad_inputs" / "table", "gbk_chinese_headers.csv", **stated)
     assert "年龄" in table.names
     assert table.notes == (() if stated else ("Read as GB18030 text.",))
 
@@ -81,9 +81,9 @@ def test_chinese_text_is_found_from_its_bytes_or_stated(shared, stated):
         ("absent.csv", "expected a patient table, found no file"),
     ],
 )
-def test_a_table_without_patients_is_refused(shared, name, words):
+def test_a_table_without_patients_is_refused(reference, name, words):
     with pytest.raises(TableError, match=words):
-        read(shared / "data" / "bad_inputs" / "table", name)
+        read(reference / "bad_inputs" / "table", name)
 
 
 def test_a_table_with_two_header_rows_is_refused(shared):

@@ -27,10 +27,8 @@ REFERENCES |= {"multifocal": "0", "node": "0"}
 
 
 @pytest.fixture(scope="module")
-def logistic(shared):
-    folder = shared / "goldens" / "statistics" / "logistic"
-    if not folder.is_dir():
-        pytest.skip("no reference statistics beside this checkout")
+def logistic(reference):
+    folder = reference / "statistics" / "logistic"
     cases = json.loads((folder / "logistic.json").read_text())["cases"]
     table = table_of_file(folder / "data" / "cohort.csv", Columns("pCR"))
     return {case["name"]: case for case in cases}, table
@@ -266,8 +264,8 @@ def test_training_patients_of_one_outcome_are_refused():
         regress(replace(table, label=label))
 
 
-def test_the_golden_cohort_is_read_as_it_is_written(logistic, shared):
-    path = shared / "goldens" / "statistics" / "logistic" / "data" / "cohort.csv"
+def test_the_golden_cohort_is_read_as_it_is_written(logistic, reference):
+    path = reference / "statistics" / "logistic" / "data" / "cohort.csv"
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = {one.name: one for one in logistic[1].variables}

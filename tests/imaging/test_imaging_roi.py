@@ -62,8 +62,8 @@ def test_imagescope_and_qupath_outlines_of_one_slide_agree(shared):
 
 
 @pytest.mark.parametrize("name", ["polygon", "freehand"])
-def test_imagej_vertices_equal_the_expected_ones(shared, name):
-    folder = shared / "data" / "annotations" / "imagej_roi"
+def test_imagej_vertices_equal_the_expected_ones(reference, name):
+    folder = reference / "imagej_roi"
     expected = json.loads((folder / f"{name}.json").read_text())[name]
     drawn = shapely.Polygon(list(zip(expected["x"], expected["y"], strict=True)))
     read = shapely.Polygon(read_roi(folder / f"{name}.roi").polygons[0])
@@ -71,32 +71,32 @@ def test_imagej_vertices_equal_the_expected_ones(shared, name):
 
 
 @pytest.mark.parametrize("name", ["rectangle", "oval", "oval-left", "composite-oval-in-rect"])
-def test_imagej_boxes_equal_the_expected_ones(shared, name):
-    folder = shared / "data" / "annotations" / "imagej_roi"
+def test_imagej_boxes_equal_the_expected_ones(reference, name):
+    folder = reference / "imagej_roi"
     e = json.loads((folder / f"{name}.json").read_text())[name]
     box = read_roi(folder / f"{name}.roi").bounds
     assert (box.left, box.top) == pytest.approx((e["left"], e["top"]))
     assert (box.width, box.height) == pytest.approx((e["width"], e["height"]))
 
 
-def test_an_imagej_ellipse_has_the_stated_axes(shared):
-    folder = shared / "data" / "annotations" / "imagej_roi"
+def test_an_imagej_ellipse_has_the_stated_axes(reference):
+    folder = reference / "imagej_roi"
     e = json.loads((folder / "ellipse.json").read_text())["ellipse"]
     long_axis = np.hypot(e["ex2"] - e["ex1"], e["ey2"] - e["ey1"])
     expected = np.pi / 4 * long_axis * long_axis * e["aspect_ratio"]
     assert area(read_roi(folder / "ellipse.roi")) == pytest.approx(expected, rel=0.02)
 
 
-def test_imagej_composites_keep_parts_and_drop_holes(shared):
-    folder = shared / "data" / "annotations" / "imagej_roi"
+def test_imagej_composites_keep_parts_and_drop_holes(reference):
+    folder = reference / "imagej_roi"
     assert len(read_roi(folder / "composite-two-ovals.roi").polygons) == 2
     assert len(read_roi(folder / "composite-oval-in-rect.roi").polygons) == 1
 
 
 @pytest.mark.parametrize("name", ["point", "polyline", "line1"])
-def test_imagej_lines_and_points_are_refused(shared, name):
+def test_imagej_lines_and_points_are_refused(reference, name):
     with pytest.raises(RoiError, match="expected an ImageJ area, got"):
-        read_roi(shared / "data" / "annotations" / "imagej_roi" / f"{name}.roi")
+        read_roi(reference / "imagej_roi" / f"{name}.roi")
 
 
 def test_a_zip_of_imagej_outlines_is_read_whole(tmp_path, write):

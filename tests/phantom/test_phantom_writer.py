@@ -292,16 +292,24 @@ TOUCHED = {
 """Stress -> what kinds of files of a cohort it may change."""
 
 
+@pytest.fixture(scope="module")
+def unstressed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("unstressed") / "out"
+    write_phantom(out, settings(1), seed=1)
+    return out
+
+
 @pytest.mark.parametrize("stress", TOUCHED)
-def test_a_stress_changes_its_own_files_alone_and_no_truth_about_the_patient(tmp_path, stress):
-    write_phantom(tmp_path / "plain", settings(1), seed=1)
+def test_a_stress_changes_its_own_files_alone_and_no_truth_about_the_patient(
+    unstressed, tmp_path, stress
+):
     write_phantom(tmp_path / "hard", settings(1, stress=stress, dose=1.0), seed=1)
-    plain, hard = (pixels_of(tmp_path / name / "cohort") for name in ("plain", "hard"))
+    plain, hard = (pixels_of(folder / "cohort") for folder in (unstressed, tmp_path / "hard"))
     changed = {name.rsplit(".")[-1] for name in plain if plain[name] != hard[name]}
     assert changed
     assert changed <= TOUCHED[stress]
     assert (
-        bytes_of(tmp_path / "plain/truth")["oracle.csv"]
+        bytes_of(unstressed / "truth")["oracle.csv"]
         == (bytes_of(tmp_path / "hard/truth")["oracle.csv"])
     )
 

@@ -40,14 +40,14 @@ def finished(tmp_path_factory, one_run):
     """A finished study, and how often a file was put in its place on the way."""
     folder = tmp_path_factory.mktemp("study") / "study"
     counted = []
-    original = durable._sync_folder
+    original = durable.sync_folder
 
     def do_here(job, *_rest):
         do_job(job)
         return 0, ""
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "_sync_folder", lambda f: counted.append(f) or original(f))
+        patch.setattr(durable, "sync_folder", lambda f: counted.append(f) or original(f))
         patch.setattr(pool, "work", do_here)
         run_study(one_run, folder)
     return folder, len(counted)
@@ -59,3 +59,14 @@ def elsewhere(tmp_path_factory, tiny):
     out = tmp_path_factory.mktemp("elsewhere") / "q"
     write_phantom(out, tiny.phantom, seed=2)
     return out
+
+
+@pytest.fixture(scope="session")
+def jobs_done_here():
+    """What does a job in this process, to stand in for `pool.work` where one job runs at a time."""
+
+    def work(job, _sign, _num_threads=None, _has_gpus=False):
+        do_job(job)
+        return 0, ""
+
+    return work

@@ -23,6 +23,7 @@ from neoresponse.evaluation.reference import (
     reference_predictions,
     reference_predictions_elsewhere,
 )
+from neoresponse.grid import pool
 from neoresponse.grid import run as grid_run
 from neoresponse.leaks import find_leaks, gather, part_of_patients, shared_patients
 from neoresponse.preprocess.store import open_store
@@ -47,14 +48,18 @@ def settings(tiny, phantom, elsewhere):
             "seeds": [1, 2],
             "external": {"b": elsewhere / "cohort"},
             "cross_validation": {"folds": 2},
+            "compute": {"workers": 1},
         }
     )
 
 
 @pytest.fixture(scope="session")
-def done(tmp_path_factory, settings):
+def done(tmp_path_factory, settings, jobs_done_here):
+    """A finished study; jobs in processes of their own are the subject of later tests."""
     folder = tmp_path_factory.mktemp("grid") / "study"
-    run_study(settings, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "work", jobs_done_here)
+        run_study(settings, folder)
     return folder
 
 
@@ -148,7 +153,8 @@ def test_nothing_is_done_twice(done, settings):
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
-def test_one_more_seed_trains_just_that_one(done, settings, tmp_path):
+def test_one_more_seed_trains_just_that_one(done, settings, tmp_path, monkeypatch, jobs_done_here):
+    monkeypatch.setattr(pool, "work", jobs_done_here)
     folder = shutil.copytree(done, tmp_path / "study")
     lines = []
     run_study(settings.model_copy(update={"seeds": (1, 2, 3)}), folder, say=lines.append)
@@ -296,6 +302,7 @@ class Asked(StopRequest):
         pass
 
 
+@pytest.mark.slow
 def test_a_study_that_is_asked_to_stop_says_so_and_its_trainings_have_saved(
     tiny, phantom, tmp_path, monkeypatch
 ):

@@ -86,7 +86,13 @@ def test_a_finished_study_is_kept_whole(done, settings):
 
 
 @pytest.mark.parametrize(
-    ("share", "moment"), [(0.0, "after"), (0.1, "before"), (0.5, "after"), (0.8, "before")]
+    ("share", "moment"),
+    [
+        (0.1, "before"),
+        (0.5, "after"),
+        pytest.param(0.0, "after", marks=pytest.mark.slow),
+        pytest.param(0.8, "before", marks=pytest.mark.slow),
+    ],
 )
 def test_a_study_killed_at_a_rename_goes_on_and_ends_the_same(
     done, settings, tmp_path, share, moment

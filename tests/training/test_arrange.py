@@ -122,30 +122,25 @@ assert list(network.state_dict()) == names
 BLOCKS = {"embed_dim": 16, "depths": [2, 1, 1, 1], "num_heads": [1, 2, 2, 4], "group_size": 3}
 
 
+@pytest.mark.slow  # a process and a compilation each
 @pytest.mark.parametrize(
     ("backend", "settings", "is_recomputed", "num_graphs"),
     [
         ("aot_eager", BLOCKS, False, 5),  # all of compiling but the C++ code
-        pytest.param("aot_eager", {**BLOCKS, "drop_path": 0.3}, True, 5, marks=pytest.mark.slow),
+        ("aot_eager", {**BLOCKS, "drop_path": 0.3}, True, 5),
         pytest.param(
             "aot_eager",
             {"backbone": "test_resnet"},
             False,
             1,
-            marks=[
-                pytest.mark.slow,
-                pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed"),
-            ],
+            marks=pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed"),
         ),
         pytest.param(
             "inductor",
             {**BLOCKS, "depths": [1, 1, 1, 1], "group_size": 4},  # the C++ compiler takes minutes
             False,
             4,
-            marks=[
-                pytest.mark.slow,
-                pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here"),
-            ],
+            marks=pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here"),
         ),
     ],
 )

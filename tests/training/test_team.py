@@ -223,6 +223,7 @@ def test_all_processes_go_on_with_the_tensors_of_the_first(out):
     assert said(out, "taken_over") == [None, None]
 
 
+@pytest.mark.slow
 def test_the_command_trains_under_torchrun_and_says_so_once(store, run, quick, tmp_path):
     (tmp_path / "quick.toml").write_text(to_toml(quick))
     words = ["train", store.folder, run, tmp_path / "run", "--config", tmp_path / "quick.toml"]

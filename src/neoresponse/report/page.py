@@ -5,6 +5,7 @@ In: the folder. Out: a new folder with the page, `tables/*.csv` and `figures/*.s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -78,21 +79,7 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         study: the study folder, read.
         drawings: from `drawings_of`.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "exact": repr,
-        "few": _is_few,
-        "in_order": tables.in_order,
-        "p_value": say_p_value,
-        "percent": say_percent,
-        "signed": say_signed,
-    }
+    environment = _environment()
     return environment.get_template(PAGE).render(
         study=study,
         drawings=drawings,
@@ -114,6 +101,27 @@ def render_page(study: Study, drawings: Mapping[str, list[Drawing]]) -> str:
         research_use=RESEARCH_USE,
         simulated=SIMULATED,
     )
+
+
+@cache
+def _environment() -> Environment:
+    """The templates; compiled once, however many pages a process writes."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "exact": repr,
+        "few": _is_few,
+        "in_order": tables.in_order,
+        "p_value": say_p_value,
+        "percent": say_percent,
+        "signed": say_signed,
+    }
+    return environment
 
 
 def say_p_value(value: float | None) -> str:
