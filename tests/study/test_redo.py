@@ -36,10 +36,13 @@ REDONE = {
 }
 """Setting, or all of a section that have no row of their own -> the steps that are redone."""
 
+TINY = {"embed_dim": 64, "depths": [1, 1, 8, 6], "num_heads": [2, 4, 8, 16]}
 AXES = {"one": {"a": {"se": False}, "b": {"se": True}}}
 OTHER = {
     "split.sizes": {"split": {"sizes": [10, 5, 5]}},
     "split.ratio": {"split": {"ratio": [5, 3, 2]}},
+    "prepare.image_px": {"prepare": {"image_px": 64, "region_px": 192}},
+    "prepare.region_px": {"prepare": {"region_px": 192}},
     "model.backbone": {"model": {"backbone": "resnet50"}},
     "model.pathways": {"model": {"pathways": ["dou_ult"]}},
     "model.depths": {"model": {"depths": [1, 1, 1, 2]}},
@@ -49,15 +52,18 @@ OTHER = {
     "model.weights": {"model": {"weights": "elsewhere.safetensors"}},
     "model.pretrained": {"model": {"pretrained": True, "backbone": "resnet50"}},
     "model.embed_dim": {"model": {"embed_dim": 32}},
-    "model.size": {"model": {"size": "S"}},
+    "model.size": {"model": {"size": "T", **TINY}},
+    "train.weight_decay": {"train": {"optimiser": "adamw", "weight_decay": 0.1}},
     "train.trackers": {"train": {"trackers": ["tensorboard"]}},
     "train.keep_before_epoch": {"train": {"keep_before_epoch": 1}},
     "train.vary.flips": {"train": {"vary": {"flips": True}}},
     "evaluate.threshold": {"evaluate": {"threshold": "half"}},
     "evaluate.decision_thresholds": {"evaluate": {"decision_thresholds": [0.3]}},
+    "phantom.dose": {"phantom": {"stress": "gain", "dose": 1}},
+    "search.space": {"search": {"space": {"train.learning_rate": {"low": 0.001, "high": 0.01}}}},
     "runs": {"runs": {"se_crosst": {}, "new": {"se": False}}},
     "axes": {"axes": AXES, "runs": {"se_crosst": {}}},
-    "skip": {"axes": AXES, "skip": ["one-a"], "runs": {"se_crosst": {}}},
+    "skip": {"axes": AXES, "skip": ["a"], "runs": {"se_crosst": {}}},
     "seeds": {"seeds": [5]},
     "cross_validation.folds": {"cross_validation": {"folds": 2}},
     "cross_validation.repeats": {"cross_validation": {"folds": 2, "repeats": 2}},
