@@ -51,8 +51,11 @@ def test_a_training_with_another_recipe_is_kept_and_comes_back(finished, one_run
     folder = shutil.copytree(finished[0], tmp_path / "study")
     before = every_file(folder)
     other = with_(one_run, train={"learning_rate": 2e-3, "epochs": 1})
-    assert [job["do"] for job in run(other, folder, jobs)[0]] == ["train"]
+    started, lines = run(other, folder, jobs)
+    assert [job["do"] for job in started] == ["train"]
     (kept,) = kept_trainings(folder)
+    moved = f"what was trained with other inputs moved to kept/{kept.folder.name}"
+    assert f"train se_crosst: {moved}" in lines
     assert kept.is_finished
     assert kept.folder.name == f"se_crosst-{kept.inputs.identity[:12]}"
     said = as_text(study_status(other, folder))
@@ -62,6 +65,7 @@ def test_a_training_with_another_recipe_is_kept_and_comes_back(finished, one_run
     assert f"se_crosst: comes back from kept/{kept.folder.name}" in said
     started, lines = run(one_run, folder, jobs)
     assert started == []
+    assert f"train se_crosst: came back from kept/{kept.folder.name}" in lines
     assert "train se_crosst: kept runs/se_crosst" in lines
     openings = "test-openings.jsonl"  # it counts the evaluation in between, as it must
     assert {**every_file(folder), openings: ""} == {**before, openings: ""}

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from neoresponse.errors import ConfigError
 from neoresponse.settings import Settings, StudySettings, merge
 from neoresponse.study.status import study_status
 
@@ -136,6 +137,13 @@ def changed(settings, name):
     raise AssertionError(f"{name}: no other value is known")
 
 
+def weights_without_a_network(model):
+    """What a network starts from, where none can be fetched."""
+    if model.pretrained:
+        raise ConfigError("model.pretrained: expected a network, got none.")
+    return model.weights
+
+
 def kinds(steps):
     """Which kinds of step are among some, in the order in which they are first met."""
     return list(dict.fromkeys(name.split()[0] for name in steps))
@@ -152,8 +160,9 @@ def test_every_row_of_the_table_is_needed_and_every_setting_has_one():
 
 @pytest.mark.parametrize("section", sorted({row_of(name) for name in FIELDS}))
 def test_a_changed_setting_redoes_just_the_steps_of_the_table(
-    finished, one_run, elsewhere, phantom, section
+    finished, one_run, elsewhere, phantom, section, monkeypatch
 ):
+    monkeypatch.setattr("neoresponse.training.run.weights_file", weights_without_a_network)
     for name in (name for name in FIELDS if row_of(name) == section):
         if name == "external":
             other = one_run.model_copy(update={"external": {"b": elsewhere / "cohort"}})
