@@ -14,6 +14,7 @@ from neoresponse.cli import main
 from neoresponse.cohort.split import write_split
 from neoresponse.contracts.predictions import Prediction
 from neoresponse.errors import CohortError, RunError, TableError
+from neoresponse.evaluation.operating_point import operating_point_of_run
 from neoresponse.leaks import (
     KINDS,
     Leak,
@@ -267,7 +268,20 @@ def test_a_clean_run_gives_nothing(predicted, store):
     assert fitted_on(predicted, store) is None
 
 
-def test_a_threshold_that_validation_did_not_choose_is_found(copy, store):
+@pytest.mark.parametrize(("threshold", "kind"), [(0.999, {"chosen on test"}), (None, set())])
+def test_a_threshold_of_a_study_that_validation_did_not_choose_is_found(
+    predicted, store, tmp_path, threshold, kind
+):
+    run = shutil.copytree(predicted, tmp_path / "study" / "runs" / "se_crosst")
+    (tmp_path / "study" / "evaluation").mkdir()
+    chosen = operating_point_of_run(run).threshold if threshold is None else threshold
+    runs = {"se_crosst": {"threshold": chosen}}
+    content = {"threshold_rule": "youden", "runs": runs}
+    (tmp_path / "study" / "evaluation" / "metrics.json").write_text(json.dumps(content))
+    assert kinds(run_leaks(run, store)) == kind
+
+
+def test_a_threshold_of_an_earlier_model_that_validation_did_not_choose_is_found(copy, store):
     card = json.loads((copy / "model" / "model.json").read_text())
     card |= {"threshold": 0.999, "threshold_method": "highest Youden index"}  # an older version's
     (copy / "model" / "model.json").write_text(json.dumps(card))

@@ -5,25 +5,31 @@ import json
 import pytest
 
 from neoresponse import durable
-from neoresponse.grid import pool
+from neoresponse.grid import pool, run
 from neoresponse.grid.child import do_job
 from neoresponse.phantom.writer import write_phantom
 from neoresponse.settings import StudySettings
-from neoresponse.study import run_study
+from neoresponse.study import run_study, trainings
+
+
+def do_here(job, *_rest):
+    """A job without a process of its own, which would take seconds to start."""
+    do_job(job)
+    return 0, ""
 
 
 @pytest.fixture(scope="module")
 def jobs():
-    """Every job that studies of this module start, done here: a process takes seconds to start."""
+    """Every job that studies of this module start; they are done in this process."""
     started = []
 
-    def do_here(job, _sign, _num_threads=None, _has_gpus=False):
-        started.append(json.loads(job))
-        do_job(job)
-        return 0, ""
+    def run_jobs(jobs, *args, **words):
+        started.extend(json.loads(job.text) for job in jobs)
+        return run.run_jobs(jobs, *args, **words)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "work", do_here)
+        patch.setattr(trainings, "run_jobs", run_jobs)
         yield started
 
 
@@ -41,10 +47,6 @@ def finished(tmp_path_factory, one_run):
     folder = tmp_path_factory.mktemp("study") / "study"
     counted = []
     original = durable.sync_folder
-
-    def do_here(job, *_rest):
-        do_job(job)
-        return 0, ""
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(durable, "sync_folder", lambda f: counted.append(f) or original(f))

@@ -30,7 +30,7 @@ from neoresponse.preprocess.store import open_store
 from neoresponse.settings import StudySettings
 from neoresponse.settings.toml import to_toml
 from neoresponse.stats import auc
-from neoresponse.study import run_study
+from neoresponse.study import run_study, study_status
 from neoresponse.training.stop import StopRequest
 from neoresponse.types import REFERENCE_MODELS
 
@@ -153,6 +153,16 @@ def test_nothing_is_done_twice(done, settings):
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
+def test_a_setting_of_evaluation_trains_and_predicts_nothing_in_seeds_folds_or_elsewhere(
+    done, settings
+):
+    """What is due is all in this process: no job is started."""
+    evaluate = settings.evaluate.model_copy(update={"threshold": "half", "confidence": 0.9})
+    due = study_status(settings.model_copy(update={"evaluate": evaluate}), done).due
+    assert {"evaluate", "evaluate b", "average us b", "cross-validate", "report"} <= set(due)
+    assert not [name for name in due if name.startswith(("train", "predict"))]
+
+
 def test_one_more_seed_trains_just_that_one(done, settings, tmp_path, monkeypatch, jobs_done_here):
     monkeypatch.setattr(pool, "work", jobs_done_here)
     folder = shutil.copytree(done, tmp_path / "study")
@@ -238,7 +248,7 @@ import sys
 from pathlib import Path
 from neoresponse.errors import NeoresponseError
 from neoresponse.settings.toml import study_settings
-from neoresponse.study import run_study
+from neoresponse.study import run_study, study_status
 try:
     run_study(study_settings(sys.argv[1]), Path(sys.argv[2]), say=print)
 except NeoresponseError as error:

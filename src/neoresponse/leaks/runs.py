@@ -14,6 +14,7 @@ import numpy as np
 
 from neoresponse.cohort.split import Assignment, read_split, split_csv
 from neoresponse.contracts.groups import VALIDATION, Group, groups_of_patients
+from neoresponse.contracts.metrics import FILE_NAME as METRICS_NAME
 from neoresponse.contracts.predictions import FILE_NAME, Prediction, read_predictions
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.leaks.leak import Leak
@@ -23,6 +24,7 @@ from neoresponse.stats import confusion
 
 CARD, METRICS, SAMPLES = Path("model") / "model.json", "metrics.csv", "samples.csv"
 INPUTS, CONFIG = "inputs.json", "config.toml"
+EVALUATION = "evaluation"
 ROUNDING = 1e-6
 """Probabilities of one model on two machines may differ by so much."""
 SHOWN = 5
@@ -118,35 +120,44 @@ def _rank(row: Mapping[str, str], measure: str) -> tuple[float, float]:
 
 def _threshold(run: Path, predictions: Sequence[Prediction]) -> list[Leak]:
     """Whether validation patients alone give the threshold."""
-    card = _json(run / CARD)
-    groups = groups_of_patients(predictions)
-    if "Youden" not in str(card.get("threshold_method")) or VALIDATION not in groups:
+    groups, threshold = groups_of_patients(predictions), _youden_threshold(run)
+    if threshold is None or VALIDATION not in groups or _is_best(groups[VALIDATION], threshold):
         return []
-    cut = float(card["threshold"])
-    if _is_best_cut(groups[VALIDATION], cut):
-        return []
-    better = [name for name in groups if name != VALIDATION and _is_best_cut(groups[name], cut)]
+    better = [name for name in groups if name != VALIDATION and _is_best(groups[name], threshold)]
     sentence = (
         f"{run.name}: expected the threshold with the highest Youden index on validation patients, "
-        f"got {cut:.4g}, which is not it"
+        f"got {threshold:.4g}, which is not it"
         + (f" but that of {' and '.join(better)}" if better else "")
         + ". Choose it on validation patients."
     )
     return [Leak("chosen on test", (), sentence)]
 
 
-def _is_best_cut(group: Group, cut: float) -> bool:
-    """Whether no other cut has a higher Youden index on these patients."""
+def _youden_threshold(run: Path) -> float | None:
+    """The threshold that a run is said to have by that rule: in the metrics of its study.
+
+    A model of an earlier version states it itself.
+    """
+    card = _json(run / CARD)
+    if "Youden" in str(card.get("threshold_method")):
+        return float(card["threshold"])
+    metrics = _json(run.absolute().parent.parent / EVALUATION / METRICS_NAME)
+    if metrics.get("threshold_rule") != "youden" or run.name not in metrics["runs"]:
+        return None
+    return float(metrics["runs"][run.name]["threshold"])
+
+
+def _is_best(group: Group, threshold: float) -> bool:
+    """Whether no other threshold has a higher Youden index on these patients."""
     if not 0 < group.label.sum() < len(group.label):
         return True
-    cuts = np.unique(group.probability)
-    best = max(_youden(group, float(one)) for one in cuts)
-    return _youden(group, cut - ROUNDING) >= best - 1e-12
+    best = max(_youden(group, float(one)) for one in np.unique(group.probability))
+    return _youden(group, threshold - ROUNDING) >= best - 1e-12
 
 
-def _youden(group: Group, cut: float) -> float:
-    """Sensitivity + specificity - 1 at a cut."""
-    counts = confusion(group.label, group.probability, threshold=cut)
+def _youden(group: Group, threshold: float) -> float:
+    """Sensitivity + specificity - 1 at a threshold."""
+    counts = confusion(group.label, group.probability, threshold=threshold)
     num_pcr, num_residual = counts.tp + counts.fn, counts.tn + counts.fp
     return counts.tp / num_pcr + counts.tn / num_residual - 1
 

@@ -96,6 +96,7 @@ def put_aside(ledger: Ledger, run: Path, name: str) -> None:
     for what in ("train", "predict"):
         ledger.rename(f"{what} {name}", f"{FOLDER} {aside.name} {what}")
     run.rename(aside)
+    ledger.say(f"train {name}: what was trained with other inputs moved to {FOLDER}/{aside.name}")
 
 
 def bring_back(ledger: Ledger, wanted: RunInputs, run: Path, name: str) -> None:
@@ -115,6 +116,7 @@ def bring_back(ledger: Ledger, wanted: RunInputs, run: Path, name: str) -> None:
     kept.rename(run)
     for what in ("train", "predict"):
         ledger.rename(f"{FOLDER} {kept.name} {what}", f"{what} {name}")
+    ledger.say(f"train {name}: came back from {FOLDER}/{kept.name}")
 
 
 def _free(folder: Path) -> Path:

@@ -55,7 +55,7 @@ class Ledger:
             say: gets one line per step.
             only_plans: do no step and write nothing, but find out which are due.
         """
-        self.folder, self.only_plans, self._say = folder, only_plans, say
+        self.folder, self.only_plans, self.say = folder, only_plans, say
         self.is_due: dict[str, bool] = {}
         """Name of each step that was looked at -> whether it is due."""
         self._steps: dict[str, DoneStep] = {}
@@ -142,7 +142,7 @@ class Ledger:
         """Say it, and put it into the ledger; the hash of what was made."""
         self.is_due[step.name] = False
         if not self.only_plans:
-            self._say(f"{step.name}: {word} {step.folder.relative_to(self.folder)}")
+            self.say(f"{step.name}: {word} {step.folder.relative_to(self.folder)}")
             self._steps[step.name] = DoneStep(key=step.key, files=made)
             self._write()
         return _content(made)

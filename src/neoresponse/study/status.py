@@ -80,7 +80,7 @@ def _difference(kept: KeptTraining, status: Status) -> str:
         return "the study names no such training now"
     now = wanted[kept.name]
     if now is None:
-        return "its inputs now follow from split and prepare"
+        return "the inputs wanted now are not known yet"
     keys = kept.inputs.differences(now)
     more = f" and {len(keys) - MANY_KEYS} more" if len(keys) > MANY_KEYS else ""
     return f"differs in {', '.join(keys[:MANY_KEYS])}{more}" if keys else "the same as now"

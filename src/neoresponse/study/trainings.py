@@ -9,6 +9,7 @@ from neoresponse.contracts.predictions import CARD_NAME, FILE_NAME
 from neoresponse.contracts.record import write_record
 from neoresponse.contracts.run import RunInputs, RunSummary, find_inputs
 from neoresponse.durable import write_text
+from neoresponse.errors import ConfigError
 from neoresponse.grid.job import Job, training_job
 from neoresponse.grid.run import Place, run_jobs
 from neoresponse.grid.workers import choose_workers
@@ -26,6 +27,8 @@ RUN_FILES = (
 )
 """What training leaves in a run folder, but for its checkpoints and the settings at hand."""
 PREDICTION_FILES = (FILE_NAME, CARD_NAME)
+UNKNOWN = "to be trained, once its inputs are known"
+"""State of a training whose split or store is not made yet, or whose weights cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,13 @@ def _job(study: Study, one: Training, *, is_trained: bool) -> Job:
 
 
 def _wanted(study: Study, one: Training, prepared: str) -> RunInputs | None:
-    """The inputs that a run should have; None where they are not known yet."""
+    """The inputs that a run should have; None where they cannot be known yet."""
     if is_pending(prepared) or not one.assignments:
         return None
-    return run_inputs(one.settings, study.prepared, one.assignments)
+    try:
+        return run_inputs(one.settings, study.prepared, one.assignments)
+    except ConfigError:  # weights that cannot be had: training says so, and no other run suffers
+        return None
 
 
 def _settle(study: Study, one: Training, wanted: RunInputs, step: Step) -> None:
@@ -174,7 +180,7 @@ def _plan(
     if is_trained:
         return PlannedTraining(one.name, "done", wanted)
     if wanted is None:
-        return PlannedTraining(one.name, "follows from split and prepare", wanted)
+        return PlannedTraining(one.name, UNKNOWN, wanted)
     if find_inputs(one.run) == wanted:
         return PlannedTraining(one.name, _unfinished(one.run / METRICS), wanted)
     kept = find_kept(study.folder, wanted)
