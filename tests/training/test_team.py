@@ -193,7 +193,7 @@ def test_an_error_of_the_first_process_ends_both_and_is_said_once(out):
 
 def test_a_write_that_fails_ends_both(out):
     first, second = said(out, "cannot_write")
-    assert "blocked/checkpoints: expected to write here, got File exists" in first[2]
+    assert "blocked/checkpoints: expected a folder, found a file" in first[2]
     assert [second[0], second[2]] == QUIET
 
 
