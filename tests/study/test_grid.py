@@ -18,17 +18,13 @@ from safetensors.torch import save_file
 from neoresponse.cohort.split import read_split
 from neoresponse.contracts.predictions import read_card, read_predictions
 from neoresponse.durable import sha256_of
-<<<<<<< HEAD
 from neoresponse.errors import NeoresponseError, RunError, Stopped
 from neoresponse.evaluation.reference import (
     reference_predictions,
     reference_predictions_elsewhere,
 )
-from neoresponse.grid import pool
-=======
-from neoresponse.errors import RunError, Stopped
 from neoresponse.folders import other_files
->>>>>>> force
+from neoresponse.grid import pool
 from neoresponse.grid import run as grid_run
 from neoresponse.leaks import find_leaks, gather, part_of_patients, shared_patients
 from neoresponse.preprocess.store import open_store

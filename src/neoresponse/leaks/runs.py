@@ -14,8 +14,9 @@ import numpy as np
 
 from neoresponse.cohort.split import Assignment, read_split, split_csv
 from neoresponse.contracts.groups import VALIDATION, Group, groups_of_patients
-from neoresponse.contracts.metrics import FILE_NAME as METRICS_NAME
+from neoresponse.contracts.metrics import Metrics
 from neoresponse.contracts.predictions import FILE_NAME, Prediction, read_predictions
+from neoresponse.contracts.record import has_record, read_record
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.leaks.leak import Leak
 from neoresponse.preprocess.store import Store
@@ -141,10 +142,13 @@ def _youden_threshold(run: Path) -> float | None:
     card = _json(run / CARD)
     if "Youden" in str(card.get("threshold_method")):
         return float(card["threshold"])
-    metrics = _json(run.absolute().parent.parent / EVALUATION / METRICS_NAME)
-    if metrics.get("threshold_rule") != "youden" or run.name not in metrics["runs"]:
+    evaluation = run.absolute().parent.parent / EVALUATION
+    if not has_record(evaluation, Metrics):
         return None
-    return float(metrics["runs"][run.name]["threshold"])
+    metrics = read_record(evaluation, Metrics)
+    if metrics.threshold_rule != "youden" or run.name not in metrics.runs:
+        return None
+    return metrics.runs[run.name].threshold
 
 
 def _is_best(group: Group, threshold: float) -> bool:
