@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from neoresponse.contracts.bundle import Standardisation
 from neoresponse.data.augment import draw_samples
-from neoresponse.data.dataset import Dataset, Standardisation
+from neoresponse.data.dataset import Dataset
 from neoresponse.preprocess.store import Store
 from neoresponse.settings import AugmentSettings
 

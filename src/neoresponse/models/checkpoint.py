@@ -18,53 +18,51 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from neoresponse.contracts.bundle import BundleManifest, ModelCard
+from neoresponse.contracts.record import read_record, write_record
 from neoresponse.durable import (
     make_folder,
-    read_json,
     sha256_of,
     temporary_of,
     write_bytes,
-    write_json,
 )
 from neoresponse.errors import RunError
 
-MODEL_SCHEMA = "neoresponse.model/1"
-MANIFEST_SCHEMA = "neoresponse.model-manifest/1"
-WEIGHTS, MODEL, MANIFEST = "weights.safetensors", "model.json", "manifest.json"
+WEIGHTS = "weights.safetensors"
 _STATE = "state.json"
 """Name of the tensor that holds the state's JSON, as bytes."""
 
 Tensors = dict[str, Tensor]
 
 
-def save_bundle(folder: Path, weights: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+def save_bundle(folder: Path, weights: Mapping[str, Tensor], card: ModelCard) -> None:
     """Write a model bundle.
 
     Args:
         folder: an empty or new folder.
         weights: the network's state by parameter name.
-        card: content of `model.json` but its schema.
+        card: what stands in `model.json`.
     """
     make_folder(folder)
     write_bytes(folder / WEIGHTS, _to_bytes(weights))
-    write_json(folder / MODEL, {**card, "schema": MODEL_SCHEMA})
-    hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, MODEL)}
-    write_json(folder / MANIFEST, {"schema": MANIFEST_SCHEMA, "sha256": hashes})
+    write_record(folder, card)
+    hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, card.FILE_NAME)}
+    write_record(folder, BundleManifest(sha256=hashes))
 
 
-def load_bundle(folder: Path) -> tuple[dict[str, Any], Tensors]:
+def load_bundle(folder: Path) -> tuple[ModelCard, Tensors]:
     """Read a model bundle after its hashes were checked.
 
     Returns:
-        The content of `model.json`, and the weights on the CPU.
+        What stands in `model.json`, and the weights on the CPU.
 
     Raises:
         RunError: a file is missing, or differs from what the manifest says.
     """
-    hashes = read_json(folder / MANIFEST, schema=MANIFEST_SCHEMA).get("sha256", {})
-    for name in (WEIGHTS, MODEL):
+    hashes = read_record(folder, BundleManifest).sha256
+    for name in (WEIGHTS, ModelCard.FILE_NAME):
         _check_hash(folder / name, hashes.get(name))
-    card = read_json(folder / MODEL, schema=MODEL_SCHEMA)
+    card = read_record(folder, ModelCard)
     return card, _parse((folder / WEIGHTS).read_bytes(), folder / WEIGHTS)
 
 
