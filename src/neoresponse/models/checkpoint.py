@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from pydantic import JsonValue
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -85,7 +85,9 @@ class Checkpoints:
         self._identity = identity
         self._newest: str | None = None
 
-    def save(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, name: str) -> None:
+    def save(
+        self, tensors: Mapping[str, Tensor], state: Mapping[str, JsonValue], *, name: str
+    ) -> None:
         """Write a state; then older ones but the last go.
 
         Args:
@@ -105,7 +107,7 @@ class Checkpoints:
         self._remove_but({file, self._newest})
         self._newest = file
 
-    def load(self) -> tuple[Tensors, dict[str, Any]] | None:
+    def load(self) -> tuple[Tensors, dict[str, JsonValue]] | None:
         """The newest state that is whole, or None where none was saved yet.
 
         Raises:
@@ -160,10 +162,10 @@ class Checkpoints:
                     file.unlink()
 
 
-def parse_state(content: bytes) -> tuple[Tensors, dict[str, Any]]:
+def parse_state(content: bytes) -> tuple[Tensors, dict[str, JsonValue]]:
     """Tensors and JSON values of what `Checkpoints.read` gave."""
     tensors = _parse(content, Path("checkpoint"))
-    state: dict[str, Any] = json.loads(tensors.pop(_STATE).numpy().tobytes())
+    state: dict[str, JsonValue] = json.loads(tensors.pop(_STATE).numpy().tobytes())
     return tensors, state
 
 
