@@ -20,7 +20,8 @@ def loose(annotation: ast.AST | None) -> bool:
     for node in ast.walk(annotation) if annotation is not None else ():
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             is_mapping = node.value.id in ("dict", "Mapping")
-            if is_mapping and ast.unparse(node.slice).endswith(", Any"):
+            value = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
+            if is_mapping and ast.unparse(value) == "Any":
                 return True
     return False
 
