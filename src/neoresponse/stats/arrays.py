@@ -23,7 +23,7 @@ def refuse_masked(values: npt.ArrayLike, name: str) -> None:
         ValueError: a value is masked; NumPy would go on with the number behind the mask.
     """
     parts = values if isinstance(values, list | tuple) else [values]
-    num = sum(int(np.ma.count_masked(one)) for one in parts if isinstance(one, np.ma.MaskedArray))
+    num = sum(int(np.sum(one.mask)) for one in parts if isinstance(one, np.ma.MaskedArray))
     if num:
         raise ValueError(
             f"{name}: expected numbers without a mask, got {num} masked. Leave these patients out."
