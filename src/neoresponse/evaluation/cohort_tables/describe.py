@@ -298,4 +298,4 @@ def _skewness(values: FloatArray) -> float:
     if is_constant(values):
         return 0.0
     centred = values - values.mean()
-    return float(np.mean(centred**3)) / float(np.mean(centred**2)) ** 1.5
+    return float(np.mean(centred**3) / np.mean(centred**2) ** 1.5)
