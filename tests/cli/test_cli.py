@@ -10,7 +10,7 @@ from neoresponse import __version__
 from neoresponse.cli import main
 
 VERBS = (
-    *("phantom", "check", "split", "prepare", "search", "train", "predict"),
+    *("phantom", "check", "split", "prepare", "reference", "search", "train", "predict"),
     *("evaluate", "explain", "report", "study", "demo", "describe", "regress", "audit", "plan"),
     *("leaks", "controls", "doctor"),
 )
