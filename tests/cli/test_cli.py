@@ -12,7 +12,7 @@ from neoresponse.cli.console import show_left_out
 from neoresponse.settings.toml import to_toml
 
 VERBS = (
-    *("phantom", "check", "split", "prepare", "search", "train", "predict"),
+    *("phantom", "check", "split", "prepare", "reference", "search", "train", "predict"),
     *("evaluate", "explain", "report", "study", "demo", "describe", "regress", "audit", "plan"),
     *("leaks", "controls", "clean", "doctor"),
 )

@@ -298,7 +298,7 @@ def test_a_network_below_a_reference_model_is_named_in_the_result(make_study):
     metrics["runs"]["size_change_only"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
     write_json(path, metrics)
     below = Reader(write_report(work, work / "below").read_text()).text
-    assert "size change alone reaches 0.999" in below
+    assert "size-change-only reaches 0.999" in below
     assert "se_crosst does worse than a reference model." in below
     assert "worse than a reference model" not in plain
 
