@@ -99,9 +99,8 @@ def test_evaluate_adds_limits_for_the_run_and_for_clinical_only(tmp_path, patien
     card = ReferenceCard(cohort_name="x", is_simulated=True, fitted_on=fitted)
     write_record(tmp_path, card)
     write_card(run, PredictionsCard(inputs=(Modality.BIOPSY, Modality.CLINICAL)))
-    content = evaluate_files(
-        {"net": run / "predictions.csv"}, EvaluateSettings(), truth=truth
-    ).model_dump()
+    sources, beside = {"net": run / "predictions.csv"}, {"reference": tmp_path, "truth": truth}
+    content = evaluate_files(sources, EvaluateSettings(), **beside).model_dump()
     assert [(row["run"], row["inputs"]) for row in content["limits"]] == [
         ("net", BOTH),
         ("clinical_only", "clinical"),

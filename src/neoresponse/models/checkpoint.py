@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import JsonValue
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -86,7 +85,7 @@ class Checkpoints:
         self._newest: str | None = None
 
     def save(
-        self, tensors: Mapping[str, Tensor], state: Mapping[str, JsonValue], *, name: str
+        self, tensors: Mapping[str, Tensor], state: Mapping[str, object], *, name: str
     ) -> None:
         """Write a state; then older ones but the last go.
 
@@ -107,7 +106,7 @@ class Checkpoints:
         self._remove_but({file, self._newest})
         self._newest = file
 
-    def load(self) -> tuple[Tensors, dict[str, JsonValue]] | None:
+    def load(self) -> tuple[Tensors, dict[str, object]] | None:
         """The newest state that is whole, or None where none was saved yet.
 
         Raises:
@@ -162,10 +161,10 @@ class Checkpoints:
                     file.unlink()
 
 
-def parse_state(content: bytes) -> tuple[Tensors, dict[str, JsonValue]]:
+def parse_state(content: bytes) -> tuple[Tensors, dict[str, object]]:
     """Tensors and JSON values of what `Checkpoints.read` gave."""
     tensors = _parse(content, Path("checkpoint"))
-    state: dict[str, JsonValue] = json.loads(tensors.pop(_STATE).numpy().tobytes())
+    state: dict[str, object] = json.loads(tensors.pop(_STATE).numpy().tobytes())
     return tensors, state
 
 

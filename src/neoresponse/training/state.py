@@ -66,7 +66,7 @@ class Training:
         """Everything that is."""
         return asdict(self.progress)
 
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, JsonValue]) -> None:
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, object]) -> None:
         """Go on from what `tensors` and `state` gave."""
         self.model.load_state_dict(_under(_WEIGHTS, tensors))
         restore_state(self.optimiser, self.model, tensors)
