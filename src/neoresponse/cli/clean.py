@@ -30,8 +30,8 @@ def clean(folders: tuple[Path, ...], kept: bool, yes: bool) -> None:
     older = find_older(folders, kept=[one.folder for one in trainings] if kept else ())
     _show(older)
     if trainings and not kept:
-        size = _in_words(sum(one.num_bytes for one in trainings))
-        click.echo(f"{len(trainings)} kept trainings stay ({size}); --kept removes them.")
+        in_all = _in_words(sum(one.num_bytes for one in trainings))
+        click.echo(f"{len(trainings)} kept trainings stay ({in_all}); --kept removes them.")
     size = sum(one.num_bytes for one in older)
     if not any(one.ours for one in older):
         click.echo("Nothing to remove.")
