@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from neoresponse.grid.job import Job, TrainingTask
+from neoresponse.grid.job import training_job
 from neoresponse.grid.watch import Observer
 
 HEAD = "epoch,validation_loss,validation_accuracy,validation_auc\n"
@@ -14,10 +14,8 @@ def job(tiny, tmp_path):
         settings = tiny.model_copy(update={"train": tiny.train.model_copy(update=train)})
         folder = tmp_path / name
         folder.mkdir()
-        task = TrainingTask(
-            is_trained=False, settings=settings, prepared=folder, split=folder, run=folder
-        )
-        return Job(name, task, settings, folder)
+        places = {"prepared": folder, "split": folder, "run": folder}
+        return training_job(name, settings, places, is_trained=False)
 
     return make
 

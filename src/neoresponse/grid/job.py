@@ -1,5 +1,6 @@
 """One thing to do in a process of its own, as one line of JSON that can go to another machine."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def predicting_job(name: str, settings: RunSettings, places: Mapping[str, Path])
 
 def read_task(text: str) -> Task:
     """What a line of JSON asks for."""
-    return _TASK.validate_json(text)
+    return _TASK.validate_python(json.loads(text))
 
 
 def _absolute(places: Mapping[str, Path]) -> dict[str, Path]:
