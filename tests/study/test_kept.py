@@ -175,7 +175,7 @@ def test_notes_beside_a_run_that_learnt_nothing_stay(finished, one_run, jobs, tm
     folder = shutil.copytree(finished[0], tmp_path / "study")
     (folder / "runs" / "other").mkdir()
     (folder / "runs" / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(Exception, match="found one with files in it"):
+    with pytest.raises(Exception, match="found other files"):
         run(with_(one_run, runs={"other": {}}), folder, jobs)
     assert (folder / "runs" / "other" / "notes.txt").read_text() == "mine"
 

@@ -41,6 +41,7 @@ TINY = {"embed_dim": 64, "depths": [1, 1, 8, 6], "num_heads": [2, 4, 8, 16]}
 AXES = {"one": {"a": {"se": False}, "b": {"se": True}}}
 OTHER = {
     "split.sizes": {"split": {"sizes": [10, 5, 5]}},
+    "split.preset_sizes": {"split": {"preset_sizes": [10, 5, 5]}},
     "split.ratio": {"split": {"ratio": [5, 3, 2]}},
     "prepare.image_px": {"prepare": {"image_px": 64, "region_px": 192}},
     "prepare.region_px": {"prepare": {"region_px": 192}},

@@ -26,6 +26,7 @@ from neoresponse.types import Say, Track, silent, untracked
 
 RECORDED = (
     *("study.toml", StudyRecord.FILE_NAME, "cohort-files.json", "test-openings.jsonl"),
+    "runs/*/config.toml",
     *(f"runs/*/{name}" for name in ENSEMBLE_FILES),
     *("cross-validation/splits/*/split.csv", "cross-validation/splits/*/split.json"),
     *("external/*/cohort-files.json", "external/*/test-openings.jsonl"),
