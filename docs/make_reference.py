@@ -47,8 +47,8 @@ def configuration() -> str:
         "listed here is refused before any work starts. On the command line, `--config FILE` or",
         "`--config guo2024` names the file and `--set train.epochs=20` changes one key. In a file,",
         '`base = "guo2024"` starts from another file: a preset\'s split sizes apply to a cohort of',
-        "exactly that many patients, and if you change its `epochs`, its kept epochs and its warm-up",
-        "scale with them.",
+        "exactly that many patients, and if you change its `epochs`, its kept epochs and its",
+        "warm-up scale with them.",
         "",
         *_section(RunSettings, ""),
         "## study file",
@@ -72,9 +72,9 @@ def cli() -> str:
         "# Command line",
         "",
         "Exit codes: 0 success, 1 an error or findings, 2 wrong usage, 130 or 143 a training that",
-        "Ctrl-C or SIGTERM stopped with its state saved. A verb reads folders and writes a new one;",
-        "it replaces an existing one only with `--force`, and keeps the old one beside it. Progress",
-        "goes to the error stream.",
+        "Ctrl-C or SIGTERM stopped with its state saved. A verb reads folders and writes a new",
+        "one; it replaces an existing one only with `--force`, and keeps the old one beside it.",
+        "Progress goes to the error stream.",
         "",
     ]
     settings = command_line.context_settings
