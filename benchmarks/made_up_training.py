@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
+from neoresponse.contracts.bundle import ClinicalEncoding, Standardisation
 from neoresponse.contracts.store import StoredPatient, StoreManifest
 from neoresponse.data.augment import Samples, draw_samples
-from neoresponse.data.dataset import Dataset, Standardisation
+from neoresponse.data.dataset import Dataset
 from neoresponse.models.build import build_model
 from neoresponse.models.se_crosst import SECrossT
-from neoresponse.preprocess.clinical import ClinicalEncoder
 from neoresponse.preprocess.store import Store
 from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import choose_precision
@@ -87,7 +87,7 @@ def made_up_of(
     samples = draw_samples(ids, rows, label[:num_training], settings.train.augment, seed=1)
     validation = tuple(range(num_training, num))
     return Fitted(
-        ClinicalEncoder(levels={}, numbers={}),
+        ClinicalEncoding(levels={}, numbers={}),
         standardisation,
         dataset,
         first(samples, num_samples),

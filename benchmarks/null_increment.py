@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from neoresponse.phantom import tumour
 from neoresponse.phantom.clinical import Columns, make_cells
-from neoresponse.preprocess.clinical import fit_encoder
+from neoresponse.preprocess.clinical import encode, fit_encoder
 from neoresponse.preprocess.clinical_model import RIDGE
 from neoresponse.stats import (
     Bootstrap,
@@ -104,7 +104,7 @@ def one_cohort(rng: np.random.Generator, population: Columns):  # noqa: ANN201 (
     groups["500 more"] = draw(rng, "unifocal", (365, 135))
     trained = take(single, train)
     encoder = fit_encoder([CLINICAL[cell] for cell in trained["cell"]], trained["label"].tolist())
-    by_cell = np.column_stack([np.ones(len(CLINICAL)), encoder.encode(CLINICAL)[0].astype(float)])
+    by_cell = np.column_stack([np.ones(len(CLINICAL)), encode(encoder, CLINICAL)[0].astype(float)])
     everyone = {**groups, "population": population}
     known = {group: by_cell[patients["cell"]] for group, patients in everyone.items()}
     own_clinical = by_cell[trained["cell"]]

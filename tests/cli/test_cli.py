@@ -9,10 +9,12 @@ from click.testing import CliRunner
 from neoresponse import __version__
 from neoresponse.cli import main
 from neoresponse.cli.console import show_left_out
+from neoresponse.contracts.flow import Flow, Reason
+from neoresponse.contracts.record import write_record
 from neoresponse.settings.toml import to_toml
 
 VERBS = (
-    *("phantom", "check", "split", "prepare", "search", "train", "predict"),
+    *("phantom", "check", "split", "prepare", "reference", "search", "train", "predict"),
     *("evaluate", "explain", "report", "study", "demo", "describe", "regress", "audit", "plan"),
     *("leaks", "controls", "clean", "doctor"),
 )
@@ -80,11 +82,18 @@ def test_a_cohort_of_another_size_than_the_preset_is_split_by_the_ratio_and_says
 
 
 def test_a_study_ends_by_saying_who_was_left_out_and_why(tmp_path):
-    flow = {
-        **{"schema": "neoresponse.flow/1", "num_rows": 27, "num_excluded": 3},
-        "reasons": [{"reason": "US-0 frame missing", "num_patients": 3}],
-    }
-    (tmp_path / "flow.json").write_text(json.dumps(flow))
+    flow = Flow(
+        cohort_name="c",
+        is_simulated=True,
+        note="",
+        num_rows=27,
+        num_excluded=3,
+        num_included=24,
+        reasons=(Reason(reason="US-0 frame missing", num_patients=3),),
+        counts={},
+        available={},
+    )
+    write_record(tmp_path, flow)
     said = CliRunner().invoke(_as_command(lambda: show_left_out(tmp_path))).output
     assert said == "3 of 27 patients left out\n  3: US-0 frame missing\n"
 

@@ -120,7 +120,7 @@ def test_a_study_that_is_begun_again_is_kept_with_its_users_notes(
 ):
     before = seen(study)
     monkeypatch.setattr("neoresponse.study.run_study", lambda *_, **__: study / "report.html")
-    monkeypatch.setattr("neoresponse.cli.studies.show_split", lambda _: None)
+    monkeypatch.setattr("neoresponse.cli.studies.show_study", lambda *_: None)
     call("study", study_file, study, "--force")
     assert seen(study.with_name("study.replaced-1")) == before
     assert not study.exists()
@@ -129,7 +129,7 @@ def test_a_study_that_is_begun_again_is_kept_with_its_users_notes(
 def test_a_demo_that_is_begun_again_is_kept(study, monkeypatch):
     before = seen(study)
     monkeypatch.setattr("neoresponse.study.run_demo", lambda *_, **__: study / "report.html")
-    monkeypatch.setattr("neoresponse.cli.studies.show_split", lambda _: None)
+    monkeypatch.setattr("neoresponse.cli.studies.show_study", lambda *_: None)
     call("demo", study, "--force")
     assert seen(study.with_name("study.replaced-1")) == before
 
@@ -306,9 +306,8 @@ def test_two_processes_that_prepare_into_one_folder_never_mix(phantom, config, t
 def rows_of_others(store):
     """Images whose pixels are not those that the manifest says."""
     return [
-        (patient["patient_id"], modality)
-        for row, patient in enumerate(store.manifest["patients"])
-        for modality, record in patient["images"].items()
-        if hashlib.sha256(store.array(modality)[row].tobytes()).hexdigest()
-        != record["pixels_sha256"]
+        (patient.patient_id, modality)
+        for row, patient in enumerate(store.patients)
+        for modality, image in patient.images.items()
+        if hashlib.sha256(store.array(modality)[row].tobytes()).hexdigest() != image.pixels_sha256
     ]

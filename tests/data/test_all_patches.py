@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from neoresponse.contracts.bundle import Standardisation
+from neoresponse.contracts.store import StoredPatient, StoreManifest
 from neoresponse.data.augment import draw_samples
-from neoresponse.data.dataset import Dataset, Standardisation
+from neoresponse.data.dataset import Dataset
 from neoresponse.preprocess.store import Store
-from neoresponse.settings import AugmentSettings
+from neoresponse.settings import AugmentSettings, PrepareSettings
 
 INPUTS, PATCHES = ("biopsy", "us_0"), 4
 
@@ -22,13 +24,20 @@ def dataset(request):
         "biopsy": rng.integers(256, size=(2, PATCHES, 3, 8, 8), dtype=np.uint8),
         "us_0": rng.integers(256, size=(2, 8, 8), dtype=np.uint8),
     }
-    patient = {"label": 1, "is_multifocal": False, "clinical": {}, "available": list(INPUTS)}
-    patients = [
-        {**patient, "patient_id": f"P{row}", "machine": None, "centre": None} for row in "01"
-    ]
+    patient = {"label": 1, "is_multifocal": False, "clinical": {}, "available": INPUTS}
+    patients = tuple(
+        StoredPatient(**patient, patient_id=f"P{row}", machine=None, centre=None) for row in "01"
+    )
+    manifest = StoreManifest(
+        cohort_name="random pixels",
+        is_simulated=True,
+        settings=PrepareSettings(),
+        shapes={},
+        patients=patients,
+    )
     is_resident = request.param == "on the device"
     return Dataset(
-        store=Store(folder=Path(), manifest={"patients": patients}),
+        store=Store(folder=Path(), manifest=manifest),
         arrays={} if is_resident else arrays,
         resident={n: torch.from_numpy(a) for n, a in arrays.items()} if is_resident else {},
         standardisation=Standardisation(

@@ -145,7 +145,7 @@ def test_a_store_that_stays_on_disk_gives_the_same_batches(fitted, store, assign
     monkeypatch.setattr(dataset_module, "MAX_IN_MEMORY_BYTES", 0)
     streamed = open_dataset(
         store,
-        encoder=encoder,
+        encoding=encoder,
         standardisation=standardisation,
         inputs=fitted.dataset.inputs,
         device=CPU,

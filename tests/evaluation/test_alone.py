@@ -166,12 +166,12 @@ def test_two_columns_are_not_compared_in_words_where_patients_are_few():
     label, first, second = cohort()
     few = np.concatenate([np.flatnonzero(label == 1)[:9], np.flatnonzero(label == 0)])
     text = evaluation_as_text(
-        evaluate_table(table(label[few], p=first[few], q=second[few]), SETTINGS)
+        alone.evaluate_table(table(label[few], p=first[few], q=second[few]), SETTINGS)
     )
     assert "Too few to say: fewer than 10 patients of an outcome" in text
     assert "p and q are not compared" in text
     assert " less " not in text
-    whole = evaluation_as_text(evaluate_table(table(label, p=first, q=second), SETTINGS))
+    whole = evaluation_as_text(alone.evaluate_table(table(label, p=first, q=second), SETTINGS))
     assert "p less q, same patients" in whole
 
 
@@ -269,8 +269,9 @@ def test_the_text_says_whom_the_calibration_line_leaves_out():
     values = np.clip(np.round(rng.normal(0.4 + 0.2 * label, 0.15), 2), 0.02, 0.98)
     values[:28] = label[:28]
     values[:8] = 1 - label[:8]
-    found = evaluate_table(Table(label, {"p": values}, 80, {"y": 0, "p": 0}, {}), SETTINGS)
-    assert found["models"]["p"]["calibration"]["slope"]["num_patients"] == 52
+    given = Table(label, {"p": values}, 80, {"y": 0, "p": 0}, {})
+    found = alone.evaluate_table(given, SETTINGS)
+    assert found.models["p"].calibration.slope.num_patients == 52
     text = evaluation_as_text(found)
     assert "52 of 80 patients; 28 with a probability of exactly 0 or 1 left out" in text
     assert "8 of these 28 had the other outcome" in text

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from neoresponse.grid.job import Job
+from neoresponse.grid.job import Job, TrainingTask
 from neoresponse.grid.watch import Observer
 
 HEAD = "epoch,validation_loss,validation_accuracy,validation_auc\n"
@@ -14,7 +14,10 @@ def job(tiny, tmp_path):
         settings = tiny.model_copy(update={"train": tiny.train.model_copy(update=train)})
         folder = tmp_path / name
         folder.mkdir()
-        return Job(name, {"do": "train"}, settings, folder)
+        task = TrainingTask(
+            is_trained=False, settings=settings, prepared=folder, split=folder, run=folder
+        )
+        return Job(name, task, settings, folder)
 
     return make
 

@@ -31,6 +31,7 @@ from neoresponse.leaks.outcome import outcome_columns, outcome_files
 from neoresponse.leaks.patients import Entry, same_ids, same_people
 from neoresponse.leaks.runs import run_leaks
 from neoresponse.leaks.values import as_day, as_number, plain_value
+from neoresponse.preprocess.rows import patients_of
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.refit import fitted_on
 
@@ -329,9 +330,13 @@ def test_another_split_than_training_began_with_is_found(copy, store, assignment
 def test_standardisation_of_all_patients_is_found(copy, store, assignments, monkeypatch):
     from neoresponse.training import refit
 
-    everyone = refit._fit(store, assignments, refit.PARTS)
-    bundle = {"input": {**everyone, "prepare": {}}}
-    monkeypatch.setattr(refit, "load_bundle", lambda _folder: (bundle, {}))
+    chosen = patients_of(store, assignments, "train")
+    chosen += [p for part in refit.PARTS[1:] for p in patients_of(store, assignments, part)]
+    clinical, standardisation = refit.fit_preprocessing(store, chosen)
+    card, weights = refit.load_bundle(copy / "model")
+    fitted = {"clinical": clinical, "standardisation": standardisation}
+    changed = card.model_copy(update={"input": card.input.model_copy(update=fitted)})
+    monkeypatch.setattr(refit, "load_bundle", lambda _folder: (changed, weights))
     assert fitted_on(copy, store) == "all patients"
 
 

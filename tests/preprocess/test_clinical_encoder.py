@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neoresponse.errors import RunError
-from neoresponse.preprocess.clinical import fit_encoder
+from neoresponse.preprocess.clinical import encode, fit_encoder
 
 PATIENTS = [
     {"phenotype": "triple-negative", "er": "negative", "ki67_percent": 40.0, "regimen": "taxane"},
@@ -16,7 +16,7 @@ LABEL = [1, 0, 0, 1]
 
 
 def test_a_level_with_more_pcr_gets_a_higher_number():
-    values, is_known = fit_encoder(PATIENTS, LABEL).encode(PATIENTS)
+    values, is_known = encode(fit_encoder(PATIENTS, LABEL), PATIENTS)
     assert values[0, 0] > 0 > values[1, 0]
     assert is_known.tolist() == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1]]
 
@@ -32,7 +32,7 @@ def test_a_level_nobody_had_in_training_says_nothing():
 
 
 def test_numbers_are_standardised_over_known_training_values():
-    values, is_known = fit_encoder(PATIENTS, LABEL).encode(PATIENTS)
+    values, is_known = encode(fit_encoder(PATIENTS, LABEL), PATIENTS)
     known = values[is_known[:, 2], 2]
     assert np.mean(known) == pytest.approx(0, abs=1e-6)
     assert np.std(known) == pytest.approx(1, abs=1e-6)
@@ -40,4 +40,4 @@ def test_numbers_are_standardised_over_known_training_values():
 
 def test_an_unknown_level_is_refused_with_the_right_ones():
     with pytest.raises(RunError, match=r"er: expected one of .*got 'weak'"):
-        fit_encoder(PATIENTS, LABEL).encode([{"er": "weak"}])
+        encode(fit_encoder(PATIENTS, LABEL), [{"er": "weak"}])

@@ -122,7 +122,7 @@ def test_an_old_store_is_not_replaced_unless_forced(store, checked, tiny):
 def test_an_array_of_another_shape_is_refused(store, tmp_path):
     broken = shutil.copytree(store.folder, tmp_path / "prepared")
     np.save(broken / "us_0.npy", np.zeros((2, 2), np.uint8))
-    with pytest.raises(RunError, match=r"us_0.npy: expected shape .*got \[2, 2\]"):
+    with pytest.raises(RunError, match=r"us_0.npy: expected shape .*got \(2, 2\)"):
         open_store(broken)
 
 

@@ -18,6 +18,7 @@ from neoresponse.describe import (
     number,
     table_of_file,
 )
+from neoresponse.folders import RECORD
 from neoresponse.report.landscape import MISSING_COLOUR, landscape_figure, pixels_of
 from neoresponse.types import RESEARCH_USE, SIMULATED
 
@@ -58,7 +59,7 @@ def test_describe_writes_tables_and_landscape(path, tmp_path):
     out = tmp_path / "out"
     result = call("describe", path, out, *OPTIONS, "--probability", "score")
     assert result.exit_code == 0, result.output
-    assert {file.name for file in out.iterdir()} == {
+    assert {file.name for file in out.iterdir()} - {RECORD} == {
         *("describe.json", "tables.html", "tables.md", "outcome.csv", "parts.csv"),
         *("landscape.csv", "landscape.svg"),
     }
@@ -71,7 +72,7 @@ def test_no_file_holds_a_patients_name(path, tmp_path):
     call("describe", path, tmp_path / "out", *OPTIONS)
     call("regress", path, tmp_path / "again", *OPTIONS)
     written = [*(tmp_path / "out").iterdir(), *(tmp_path / "again").iterdir()]
-    assert len(written) == 12
+    assert len(written) == 14
     for file in written:
         assert not re.search(r"\bP\d+\b", file.read_text()), file.name
 

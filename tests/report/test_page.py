@@ -220,7 +220,7 @@ def test_a_report_is_replaced_only_by_force(make_study, tmp_path):
 def test_the_same_study_gives_the_same_bytes(report, whole_study, tmp_path):
     again = write_report(whole_study, tmp_path / "report")
     files = sorted(path for path in report.parent.rglob("*") if path.is_file())
-    assert len(files) == 32
+    assert len(files) == 33
     for path in files:
         assert path.read_bytes() == (again.parent / path.relative_to(report.parent)).read_bytes()
 
@@ -298,7 +298,7 @@ def test_a_network_below_a_reference_model_is_named_in_the_result(make_study):
     metrics["runs"]["size_change_only"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
     write_json(path, metrics)
     below = Reader(write_report(work, work / "below").read_text()).text
-    assert "size change alone reaches 0.999" in below
+    assert "size-change-only reaches 0.999" in below
     assert "se_crosst does worse than a reference model." in below
     assert "worse than a reference model" not in plain
 
@@ -307,12 +307,12 @@ def test_with_few_patients_the_result_gives_no_verdict_and_draws_no_comparison(m
     work = make_study("few", num_patients=6)  # 4 of 12 test patients have pCR
     path = work / "evaluation" / "metrics.json"
     metrics = json.loads(path.read_text())
-    metrics["runs"]["size_change_floor"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 1.0
+    metrics["runs"]["size_change_only"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 1.0
     write_json(path, metrics)
     text = Reader(write_report(work, work / "report").read_text()).text
     assert "too few to say: fewer than 10 patients of an outcome" in text
-    assert "against the clinical floor" not in text
-    assert "below a floor" not in text
+    assert "against clinical" not in text
+    assert "worse than a reference model" not in text
     assert "Only one right" not in text
     enough = Reader(write_report(make_study(), work / "enough").read_text()).text
     assert "too few to say" not in enough
@@ -323,10 +323,11 @@ def test_with_cross_validation_its_result_is_the_headline(make_study):
     work = make_study()
     auc = {"value": 0.7125, "low": 0.6, "high": 0.8, "num_patients": 40, "method": "", "note": ""}
     content = {
-        **{"schema": "neoresponse.cross-validation/1", "confidence": 0.95, "num_folds": 5},
+        **{"schema": "neoresponse.cross-validation/2", "confidence": 0.95, "num_folds": 5},
+        **{"is_simulated": True, "cohort_name": "c"},
         **{"num_repeats": 2, "num_patients": 40, "num_pcr": 9, "num_inner_folds": 0},
         **{"run_order": ["se_crosst"], "comparisons": [], "times_chosen": {}},
-        "runs": {"se_crosst": {"auc": auc, "deviation_over_folds": 0.1}},
+        "runs": {"se_crosst": {"auc": auc, "by_fold": [], "deviation_over_folds": 0.1}},
     }
     folder = work / "cross-validation" / "evaluation"
     folder.mkdir(parents=True)

@@ -14,6 +14,7 @@ from neoresponse.stats.areas import (
 )
 from neoresponse.stats.bootstrap import Bootstrap
 from neoresponse.stats.bootstrap_auc import bootstrap_auc
+from neoresponse.stats.decision import decision_curve
 from neoresponse.stats.discrimination import auc
 
 patients = st.lists(
@@ -116,3 +117,15 @@ def test_an_impossible_range_is_refused(ends):
 def test_an_unknown_axis_is_refused():
     with pytest.raises(ValueError, match="expected 'false positive rate' or 'sensitivity'"):
         RocPart(axis="specificity")
+
+
+def test_many_patients_have_the_interval_of_net_benefit_that_a_normal_law_gives():
+    rng = np.random.default_rng(3)
+    probability = rng.random(20_000)
+    label = (rng.random(20_000) < probability).astype(int)
+    cuts = np.array([0.2, 0.7])
+    found = decision_curve(label, probability, thresholds=cuts, rng=rng)
+    worth = (probability[:, None] >= cuts) * np.where(label[:, None] == 1, 1, -cuts / (1 - cuts))
+    half = 1.96 * worth.std(axis=0) / 20_000**0.5
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.06)
+    assert (found.high + found.low) / 2 == pytest.approx(worth.mean(axis=0), abs=0.1 * half.min())

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
+from neoresponse.contracts.bundle import BundleManifest
 from neoresponse.contracts.predictions import read_predictions
 from neoresponse.contracts.record import write_record
 from neoresponse.contracts.run import read_inputs
@@ -15,7 +15,7 @@ from neoresponse.data.forward import batch_logits
 from neoresponse.durable import sha256_of
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
-from neoresponse.models.checkpoint import save_bundle
+from neoresponse.models.checkpoint import load_bundle, save_bundle
 from neoresponse.models.trained import load_model
 from neoresponse.preprocess.store import prepare_store
 from neoresponse.report.sources import read_epochs
@@ -299,9 +299,18 @@ def test_another_store_is_not_taken_for_the_runs_own(run, checked, tiny, tmp_pat
 
 
 def test_a_bundle_whose_parts_do_not_fit_is_refused_in_one_sentence(run, tmp_path):
-    card = json.loads((run / "model" / "model.json").read_text())
-    for number, change in enumerate(({"architecture": {"embed_dim": 32}}, {"architecture": 1})):
-        weights = load_file(run / "model" / "weights.safetensors")
-        save_bundle(tmp_path / str(number), weights, {**card, **change})
-        with pytest.raises(RunError, match=r"expected weights that fit the network of model\.json"):
-            load_model(tmp_path / str(number))
+    card, weights = load_bundle(run / "model")
+    other = card.model_copy(update={"architecture": ModelSettings(embed_dim=32)})
+    save_bundle(tmp_path / "model", weights, other)
+    with pytest.raises(RunError, match=r"expected weights that fit the network of model\.json"):
+        load_model(tmp_path / "model")
+
+
+def test_a_model_card_of_another_type_is_refused_in_one_sentence(run, tmp_path):
+    bundle = shutil.copytree(run / "model", tmp_path / "model")
+    card = json.loads((bundle / "model.json").read_text()) | {"architecture": 1}
+    (bundle / "model.json").write_text(json.dumps(card))
+    hashes = {name: sha256_of(bundle / name) for name in ("weights.safetensors", "model.json")}
+    write_record(bundle, BundleManifest(sha256=hashes))
+    with pytest.raises(RunError, match=r"model\.json: expected architecture as"):
+        load_model(bundle)

@@ -115,9 +115,9 @@ def _evaluate_runs(
             f"SOURCE: expected different names, got {sorted(str(p) for p in files)}. "
             "Name each folder or file differently."
         )
+    check_output(out, mark=Metrics.FILE_NAME, force=force, inputs=(*sources, *beside.values()))
     places = (out.absolute().parent, *(path.parent.parent.parent for path in files))
     beside["reference"] = beside["reference"] or reference_beside(files[0], places)
-    check_output(out, mark=Metrics.FILE_NAME, force=force, inputs=(*sources, *beside.values()))
     with new_folder(out, mark=Metrics.FILE_NAME, force=force) as part:
         record_files(out.absolute().parent, named)
         write_record(part, audited(evaluate_files(named, settings, **beside)))

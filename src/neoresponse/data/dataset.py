@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neoresponse.contracts.bundle import ClinicalEncoding, Standardisation
 from neoresponse.data.augment import Samples, apply_changes
 from neoresponse.data.batch import Batch
 from neoresponse.data.intensity import add_speckle, change_gain, change_stain
@@ -15,67 +16,14 @@ from neoresponse.data.variation import Variation, placement
 from neoresponse.errors import RunError
 from neoresponse.models.build import image_inputs
 from neoresponse.models.trained import TrainedModel
-from neoresponse.preprocess.clinical import ClinicalEncoder
+from neoresponse.preprocess.clinical import encode
 from neoresponse.preprocess.store import IMAGES, Store
-from neoresponse.settings import PrepareSettings, Settings
 from neoresponse.types import FloatArray, IntArray, Modality, Pixels
 
 MAX_IN_MEMORY_BYTES = 4 * 2**30
 """The images of a store are read into memory once if they take no more; else they stay on disk."""
 MAX_SHARE_OF_GPU = 0.5
 """A store up to this share of a GPU's free memory is put there whole."""
-
-
-class Standardisation(Settings):
-    """Mean and standard deviation of grey levels / 255 among training patients, per channel."""
-
-    mean: dict[str, tuple[float, ...]]
-    """Image input -> mean, one number (ultrasound) or three (biopsy)."""
-    deviation: dict[str, tuple[float, ...]]
-    """Image input -> standard deviation, as many numbers."""
-
-
-def fit_standardisation(store: Store, rows: Sequence[int]) -> Standardisation:
-    """Fit on training patients.
-
-    Both ultrasound inputs share one mean and deviation, so that a change in brightness between
-    time points stays visible.
-
-    Args:
-        store: the prepared store.
-        rows: rows of the training patients.
-    """
-    ultrasound = _moments(store, rows, (Modality.US_0, Modality.US_1), channel_axis=None)
-    biopsy = _moments(store, rows, (Modality.BIOPSY,), channel_axis=1)
-    by_input = {Modality.US_0: ultrasound, Modality.US_1: ultrasound, Modality.BIOPSY: biopsy}
-    return Standardisation(
-        mean={name: moments[0] for name, moments in by_input.items()},
-        deviation={name: moments[1] for name, moments in by_input.items()},
-    )
-
-
-def _moments(
-    store: Store,
-    rows: Sequence[int],
-    modalities: tuple[Modality, ...],
-    *,
-    channel_axis: int | None,
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel over all patients that have the image."""
-    sums: list[np.ndarray] = []
-    for modality in modalities:
-        array = store.array(modality)
-        for row in rows:
-            if modality in store.patients[row].available:
-                image = array[row] / 255.0
-                axes = tuple(axis for axis in range(image.ndim) if axis != channel_axis)
-                sums.append(np.stack([np.mean(image, axis=axes), np.mean(image**2, axis=axes)]))
-    if not sums:
-        num = 1 if channel_axis is None else 3
-        return (0.5,) * num, (0.25,) * num
-    mean, mean_square = np.mean(sums, axis=0)
-    deviation = np.sqrt(np.maximum(mean_square - mean**2, 1e-6))
-    return tuple(np.atleast_1d(mean).tolist()), tuple(np.atleast_1d(deviation).tolist())
 
 
 @dataclass(frozen=True)
@@ -227,13 +175,13 @@ class Dataset:
 def open_dataset(
     store: Store,
     *,
-    encoder: ClinicalEncoder,
+    encoding: ClinicalEncoding,
     standardisation: Standardisation,
     inputs: Sequence[str],
     device: torch.device,
 ) -> Dataset:
     """Put a store and what was fitted together."""
-    values, is_known = encoder.encode([patient.clinical for patient in store.patients])
+    values, is_known = encode(encoding, [patient.clinical for patient in store.patients])
     stored = {str(name): store.array(name) for name in IMAGES if name in inputs}
     arrays, resident = place_pixels(stored, device)
     return Dataset(
@@ -254,7 +202,7 @@ def open_for(model: TrainedModel, store: Store) -> Dataset:
     Raises:
         RunError: the store was prepared with other settings than the model was trained on.
     """
-    wanted = PrepareSettings.model_validate(model.card["input"]["prepare"])
+    wanted = model.card.input.prepare
     if store.settings != wanted:
         named = [key for key, value in wanted if getattr(store.settings, key) != value]
         raise RunError(
@@ -263,8 +211,8 @@ def open_for(model: TrainedModel, store: Store) -> Dataset:
         )
     return open_dataset(
         store,
-        encoder=ClinicalEncoder.model_validate(model.card["input"]["clinical"]),
-        standardisation=Standardisation.model_validate(model.card["input"]["standardisation"]),
+        encoding=model.card.input.clinical,
+        standardisation=model.card.input.standardisation,
         inputs=image_inputs(model.settings),
         device=model.device,
     )

@@ -53,6 +53,6 @@ def prediction_precision(model: TrainedModel) -> Precision:
 
     A processor without bfloat16 takes float32 in its place.
     """
-    is_half = model.card.get("precision") == "bfloat16"  # older bundles do not say: float32
+    is_half = model.card.precision == "bfloat16"
     has_it = model.device.type != "cpu" or has_bfloat16()
     return "bfloat16" if is_half and has_it else "float32"

@@ -222,9 +222,10 @@ def _variables(
     others = [name for name in cells.columns if name not in taken]
     found, left_out = [], []
     for name in columns.variables or others:
-        texts = one_spelling(_texts(cells, name, columns))
+        texts = _texts(cells, name, columns)
         _refuse_decimal_commas(read.path, name, texts)
         kind = columns.kinds.get(name) or _kind(texts)
+        texts = one_spelling(texts) if kind == "levels" else texts
         why = "formulas never computed" if name in read.uncomputed else _unfit(texts, kind)
         if why and name not in (*columns.variables, *columns.kinds):
             left_out.append(f"{name} ({why})")
@@ -250,6 +251,8 @@ def _texts(cells: pd.DataFrame, name: str, columns: Columns) -> list[str | None]
 def _refuse_decimal_commas(path: Path, name: str, texts: Sequence[str | None]) -> None:
     """Numbers written 30,5 beside 30.5, or 1,234, would otherwise pass as words."""
     known = [text for text in texts if text is not None]
+    if not any("," in text for text in known):
+        return
     strange = [text for text in known if not _is_number(text)]
     if strange and all(_is_number(text.replace(",", ".", 1)) for text in known):
         raise TableError(

@@ -111,7 +111,7 @@ def predict_controls(
                 falls=control.falls,
             )
         )
-    is_simulated = bool(store.manifest.is_simulated or model.card["trained_on"]["is_simulated"])
+    is_simulated = bool(store.manifest.is_simulated or model.card.trained_on.is_simulated)
     write_record(folder, Controls(is_simulated=is_simulated, controls=tuple(records)))
 
 

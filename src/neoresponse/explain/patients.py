@@ -120,7 +120,7 @@ def explain_patients(
     dataset = open_for(model, store)
     if not dataset.inputs:
         raise ConfigError("model.pathways: expected an image pathway to explain, got none.")
-    is_simulated = bool(store.manifest.is_simulated or model.card["trained_on"]["is_simulated"])
+    is_simulated = bool(store.manifest.is_simulated or model.card.trained_on.is_simulated)
     records = []
     for patient in chosen:
         row = store.row_of[patient.patient_id]

@@ -8,16 +8,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
+from neoresponse.contracts.opening import FILE_NAME, Opening
 from neoresponse.contracts.predictions import Prediction, predictions_csv, read_predictions
 from neoresponse.durable import write_text
 from neoresponse.errors import RunError
 from neoresponse.leaks.leak import Leak
 
-FILE_NAME = "test-openings.jsonl"
 START = "0" * 64
 
 
@@ -50,16 +49,16 @@ def record_opening(folder: Path, predictions: Mapping[str, Sequence[Prediction]]
     num_patients = len({row.patient_id for rows in tested.values() for row in rows})
     with FileLock(folder / f".{FILE_NAME}.lock"):
         lines = _lines(path)
-        if any(line["runs"] == runs for line in lines):
+        if any(line.runs == runs for line in lines):
             return len(lines)
-        line = {
-            "number": len(lines) + 1,
-            "num_patients": num_patients,
-            "runs": runs,
-            "before": _hash(lines[-1]) if lines else START,
-        }
+        line = Opening(
+            number=len(lines) + 1,
+            num_patients=num_patients,
+            runs=runs,
+            before=_hash(lines[-1]) if lines else START,
+        )
         old = path.read_text(encoding="utf-8") if lines else ""
-        write_text(path, old + json.dumps(line, sort_keys=True) + "\n")
+        write_text(path, f"{old}{_text(line)}\n")
         return len(lines) + 1
 
 
@@ -68,7 +67,7 @@ def record_files(folder: Path, sources: Mapping[str, Path]) -> int:
     return record_opening(folder, {name: read_predictions(p) for name, p in sources.items()})
 
 
-def read_openings(folder: Path) -> list[dict[str, Any]]:
+def read_openings(folder: Path) -> list[Opening]:
     """All lines of the ledger of a study folder; none where there is no ledger.
 
     Raises:
@@ -85,7 +84,7 @@ def opened_again(folder: Path) -> list[Leak]:
         return [Leak("test opened again", (), str(error))]
     if len(lines) < 2:
         return []
-    models = {digest for line in lines for digest in line["runs"].values()}
+    models = {digest for line in lines for digest in line.runs.values()}
     sentence = (
         f"{FILE_NAME}: expected test patients to be evaluated once, got {len(lines)} evaluations "
         f"with {len(models)} different predictions. State that number beside the results: the "
@@ -94,18 +93,18 @@ def opened_again(folder: Path) -> list[Leak]:
     return [Leak("test opened again", (), sentence)]
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _lines(path: Path) -> list[Opening]:
     """The ledger, checked line by line."""
     if not path.exists():
         return []
     before, lines = START, []
     for number, text in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            line = json.loads(text)
-            is_next = line["number"] == number and line["before"] == before
+            line = Opening.model_validate_json(text)
+            is_next = line.number == number and line.before == before
             before = _hash(line)
             lines.append(line)
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             is_next = False
         if not is_next:
             raise RunError(
@@ -115,6 +114,11 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _hash(line: Mapping[str, Any]) -> str:
+def _text(line: Opening) -> str:
+    """A line as it stands in the file."""
+    return json.dumps(line.model_dump(mode="json"), sort_keys=True)
+
+
+def _hash(line: Opening) -> str:
     """SHA-256 of a line."""
-    return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_text(line).encode()).hexdigest()

@@ -28,10 +28,10 @@ from neoresponse.cohort.vocabulary import (
     outcome_of,
     read_outcome,
 )
+from neoresponse.contracts.opening import FILE_NAME as LEDGER
 from neoresponse.errors import CohortError, TableError
 from neoresponse.folders import is_set_aside
 from neoresponse.leaks.elsewhere import part_of_patients
-from neoresponse.leaks.openings import FILE_NAME as LEDGER
 from neoresponse.leaks.patients import Entry
 from neoresponse.preprocess.store import MANIFEST, Store, open_store
 

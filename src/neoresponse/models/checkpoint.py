@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,53 +17,51 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from neoresponse.contracts.bundle import BundleManifest, ModelCard
+from neoresponse.contracts.record import read_record, write_record
 from neoresponse.durable import (
     make_folder,
-    read_json,
     sha256_of,
     temporary_of,
     write_bytes,
-    write_json,
 )
 from neoresponse.errors import RunError
 
-MODEL_SCHEMA = "neoresponse.model/1"
-MANIFEST_SCHEMA = "neoresponse.model-manifest/1"
-WEIGHTS, MODEL, MANIFEST = "weights.safetensors", "model.json", "manifest.json"
+WEIGHTS = "weights.safetensors"
 _STATE = "state.json"
 """Name of the tensor that holds the state's JSON, as bytes."""
 
 Tensors = dict[str, Tensor]
 
 
-def save_bundle(folder: Path, weights: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+def save_bundle(folder: Path, weights: Mapping[str, Tensor], card: ModelCard) -> None:
     """Write a model bundle.
 
     Args:
         folder: an empty or new folder.
         weights: the network's state by parameter name.
-        card: content of `model.json` but its schema.
+        card: what stands in `model.json`.
     """
     make_folder(folder)
     write_bytes(folder / WEIGHTS, _to_bytes(weights))
-    write_json(folder / MODEL, {**card, "schema": MODEL_SCHEMA})
-    hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, MODEL)}
-    write_json(folder / MANIFEST, {"schema": MANIFEST_SCHEMA, "sha256": hashes})
+    write_record(folder, card)
+    hashes = {name: sha256_of(folder / name) for name in (WEIGHTS, card.FILE_NAME)}
+    write_record(folder, BundleManifest(sha256=hashes))
 
 
-def load_bundle(folder: Path) -> tuple[dict[str, Any], Tensors]:
+def load_bundle(folder: Path) -> tuple[ModelCard, Tensors]:
     """Read a model bundle after its hashes were checked.
 
     Returns:
-        The content of `model.json`, and the weights on the CPU.
+        What stands in `model.json`, and the weights on the CPU.
 
     Raises:
         RunError: a file is missing, or differs from what the manifest says.
     """
-    hashes = read_json(folder / MANIFEST, schema=MANIFEST_SCHEMA).get("sha256", {})
-    for name in (WEIGHTS, MODEL):
+    hashes = read_record(folder, BundleManifest).sha256
+    for name in (WEIGHTS, ModelCard.FILE_NAME):
         _check_hash(folder / name, hashes.get(name))
-    card = read_json(folder / MODEL, schema=MODEL_SCHEMA)
+    card = read_record(folder, ModelCard)
     return card, _parse((folder / WEIGHTS).read_bytes(), folder / WEIGHTS)
 
 
@@ -87,7 +84,9 @@ class Checkpoints:
         self._identity = identity
         self._newest: str | None = None
 
-    def save(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, name: str) -> None:
+    def save(
+        self, tensors: Mapping[str, Tensor], state: Mapping[str, object], *, name: str
+    ) -> None:
         """Write a state; then older ones but the last go.
 
         Args:
@@ -107,7 +106,7 @@ class Checkpoints:
         self._remove_but({file, self._newest})
         self._newest = file
 
-    def load(self) -> tuple[Tensors, dict[str, Any]] | None:
+    def load(self) -> tuple[Tensors, dict[str, object]] | None:
         """The newest state that is whole, or None where none was saved yet.
 
         Raises:
@@ -162,10 +161,10 @@ class Checkpoints:
                     file.unlink()
 
 
-def parse_state(content: bytes) -> tuple[Tensors, dict[str, Any]]:
+def parse_state(content: bytes) -> tuple[Tensors, dict[str, object]]:
     """Tensors and JSON values of what `Checkpoints.read` gave."""
     tensors = _parse(content, Path("checkpoint"))
-    state: dict[str, Any] = json.loads(tensors.pop(_STATE).numpy().tobytes())
+    state: dict[str, object] = json.loads(tensors.pop(_STATE).numpy().tobytes())
     return tensors, state
 
 

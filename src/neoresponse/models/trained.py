@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from neoresponse.contracts.bundle import ModelCard
 from neoresponse.errors import ConfigError, RunError
 from neoresponse.models.build import build_model
 from neoresponse.models.checkpoint import load_bundle
@@ -22,13 +22,13 @@ class TrainedModel:
     Attributes:
         network: in evaluation mode, on its device.
         settings: its architecture.
-        card: content of `model.json`.
+        card: what is known about it.
         device: where it runs.
     """
 
     network: SECrossT
     settings: ModelSettings
-    card: dict[str, Any]
+    card: ModelCard
     device: torch.device
 
 
@@ -63,10 +63,10 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
     card, weights = load_bundle(bundle)
     chosen = choose_device(device)
     try:
-        settings = ModelSettings.model_validate(card["architecture"])
+        settings = card.architecture
         # The bundle holds all weights: none are fetched or looked for.
         plain = settings.model_copy(update={"weights": None, "pretrained": False})
-        network = build_model(plain, image_px=int(card["input"]["prepare"]["image_px"]))
+        network = build_model(plain, image_px=card.input.prepare.image_px)
         network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise RunError(

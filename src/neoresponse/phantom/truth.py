@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def write_truth(
         "is_simulated": True,
         "seed": seed,
         "settings": settings.model_dump(mode="json"),
-        "effects": tumour.effects_as_dict(effects),
+        "effects": asdict(effects),
         "masks": dict(masks),
     }
     write_json(folder / TRUTH, content)

@@ -6,9 +6,8 @@ every best possible prediction is known (oracle.py). Equations: docs/explanation
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from scipy.special import expit, ndtr
@@ -281,11 +280,6 @@ def strata(num_patients: int) -> list[tuple[str, int]]:
     prefix is close to proportional and every 596 patients are exact.
     """
     return list(islice(_stratum_sequence(), num_patients))
-
-
-def effects_as_dict(effects: Effects) -> dict[str, Any]:
-    """The effects as plain values, for `truth.json`."""
-    return asdict(effects)
 
 
 def _stratum_sequence() -> Iterator[tuple[str, int]]:

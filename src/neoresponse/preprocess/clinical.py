@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from neoresponse.cohort.dictionary import CLINICAL, MODEL_VARIABLES, Levels
+from neoresponse.contracts.bundle import ClinicalEncoding
 from neoresponse.errors import RunError
-from neoresponse.settings import Settings
 from neoresponse.types import FloatArray
 
 SHRINKAGE_PATIENTS = 4.0
@@ -21,49 +21,32 @@ SHRINKAGE_PATIENTS = 4.0
 ClinicalValues = Mapping[str, str | float]
 
 
-class ClinicalEncoder(Settings):
-    """What was fitted: saved with the run and with the model."""
+def encode(
+    encoding: ClinicalEncoding, patients: Sequence[ClinicalValues]
+) -> tuple[FloatArray, FloatArray]:
+    """Encode patients.
 
-    levels: dict[str, dict[str, float]]
-    """Variable -> level -> its number."""
-    numbers: dict[str, tuple[float, float]]
-    """Variable -> mean and standard deviation among training patients."""
+    Args:
+        encoding: as fitted.
+        patients: variable -> level or number; a missing value has no entry.
 
-    def encode(self, patients: Sequence[ClinicalValues]) -> tuple[FloatArray, FloatArray]:
-        """Encode patients.
+    Returns:
+        values (patients, 4), 0 where missing, and a bool mask (patients, 4), True where known.
 
-        Args:
-            patients: variable -> level or number; a missing value has no entry.
-
-        Returns:
-            values (patients, 4), 0 where missing, and a bool mask (patients, 4), True where known.
-
-        Raises:
-            RunError: a level was never named in the dictionary.
-        """
-        values = np.zeros((len(patients), len(MODEL_VARIABLES)), dtype=np.float32)
-        is_known = np.zeros(values.shape, dtype=bool)
-        for row, clinical in enumerate(patients):
-            for column, name in enumerate(MODEL_VARIABLES):
-                if name in clinical:
-                    values[row, column] = self._number(name, clinical[name])
-                    is_known[row, column] = True
-        return values, is_known
-
-    def _number(self, name: str, value: str | float) -> float:
-        """One value as one number."""
-        if name in self.numbers:
-            mean, deviation = self.numbers[name]
-            return (float(value) - mean) / deviation
-        if value not in self.levels[name]:
-            raise RunError(
-                f"{name}: expected one of {sorted(self.levels[name])}, got {value!r}. "
-                "Run check on the cohort again."
-            )
-        return self.levels[name][str(value)]
+    Raises:
+        RunError: a level was never named in the dictionary.
+    """
+    values = np.zeros((len(patients), len(MODEL_VARIABLES)), dtype=np.float32)
+    is_known = np.zeros(values.shape, dtype=bool)
+    for row, clinical in enumerate(patients):
+        for column, name in enumerate(MODEL_VARIABLES):
+            if name in clinical:
+                values[row, column] = _number(encoding, name, clinical[name])
+                is_known[row, column] = True
+    return values, is_known
 
 
-def fit_encoder(patients: Sequence[ClinicalValues], label: Sequence[int]) -> ClinicalEncoder:
+def fit_encoder(patients: Sequence[ClinicalValues], label: Sequence[int]) -> ClinicalEncoding:
     """Fit on training patients.
 
     Args:
@@ -80,7 +63,20 @@ def fit_encoder(patients: Sequence[ClinicalValues], label: Sequence[int]) -> Cli
             levels[name] = {word: _shrunk_log_odds(word, known, rate) for word in kind.words}
         else:
             numbers[name] = _mean_and_deviation([float(value) for value, _ in known])
-    return ClinicalEncoder(levels=levels, numbers=numbers)
+    return ClinicalEncoding(levels=levels, numbers=numbers)
+
+
+def _number(encoding: ClinicalEncoding, name: str, value: str | float) -> float:
+    """One value as one number."""
+    if name in encoding.numbers:
+        mean, deviation = encoding.numbers[name]
+        return (float(value) - mean) / deviation
+    if value not in encoding.levels[name]:
+        raise RunError(
+            f"{name}: expected one of {sorted(encoding.levels[name])}, got {value!r}. "
+            "Run check on the cohort again."
+        )
+    return encoding.levels[name][str(value)]
 
 
 def _shrunk_log_odds(word: str, known: list[tuple[str | float, int]], rate: float) -> float:

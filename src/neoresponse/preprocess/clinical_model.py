@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neoresponse.contracts.store import StoredPatient
-from neoresponse.preprocess.clinical import fit_encoder
+from neoresponse.preprocess.clinical import encode, fit_encoder
 from neoresponse.stats.discrimination import has_both_classes
 from neoresponse.stats.logistic import fit_logistic, logistic_probability
 from neoresponse.types import FloatArray
@@ -55,7 +55,7 @@ def clinical_columns(patients: Patients, train: Training) -> Columns:
     """The four clinical variables as numbers, encoded by training patients."""
     label = [outcome for _, outcome in train]
     encoder = fit_encoder([patients[row].clinical for row, _ in train], label)
-    values, is_known = encoder.encode([patient.clinical for patient in patients])
+    values, is_known = encode(encoder, [patient.clinical for patient in patients])
     return Columns(values.astype(np.float64), is_known.astype(bool))
 
 

@@ -3,15 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
+from pydantic import JsonValue
 
 from neoresponse.report.figures import INK, PALE, PALETTE, SETTINGS, as_svg, new_figure
 
-Point = tuple[int, float | None, Mapping[str, Any]]
+Point = tuple[int, float | None, Mapping[str, JsonValue]]
 _COLUMNS, _WIDE, _HIGH = 3, 2.9, 2.3
 _FAILED = "#7F7F7F"
 
@@ -88,9 +88,9 @@ def _draw_trials(axes: Axes, shown: SearchShown) -> None:
 def _draw_key(axes: Axes, shown: SearchShown, key: str) -> None:
     """Every trial at its value of one key."""
     values = [values[key] for _, _, values in shown.points]
-    is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if is_number:
-        _scatter(axes, shown, dict(enumerate(map(float, values))))
+    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) == len(values):
+        _scatter(axes, shown, dict(enumerate(numbers)))
         if key in shown.log_keys:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from neoresponse.errors import MissingExtraError, RunError
 from neoresponse.settings import DimensionSettings, SearchSettings
@@ -36,7 +37,7 @@ class Trial:
     """
 
     number: int
-    values: dict[str, Any]
+    values: dict[str, JsonValue]
     folds: tuple[float, ...] = ()
     is_done: bool = False
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from typing import Any
 
+from pydantic import JsonValue
+
 from neoresponse.errors import ConfigError
 from neoresponse.settings import RunSettings, SearchSettings, Section, merge
 from neoresponse.settings.toml import with_changes
@@ -39,7 +41,7 @@ def check_space(settings: RunSettings) -> None:
         settings_with(settings, values)
 
 
-def settings_with(settings: RunSettings, values: Mapping[str, Any]) -> RunSettings:
+def settings_with(settings: RunSettings, values: Mapping[str, JsonValue]) -> RunSettings:
     """The settings of a trial; those of the search itself are not part of them.
 
     Args:

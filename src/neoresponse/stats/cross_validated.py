@@ -153,8 +153,9 @@ def _checked(
     label: npt.ArrayLike, probability: npt.ArrayLike, fold: npt.ArrayLike
 ) -> tuple[IntArray, Doubles, IntArray]:
     """The three as arrays of fitting shapes."""
+    refuse_masked(label, "label")
     refuse_masked(fold, "fold")
-    labels, folds = plain(label, "label"), np.asarray(fold)
+    labels, folds = np.asarray(label), np.asarray(fold)
     values = plain(probability, "probability")
     if labels.ndim != 1 or folds.ndim != 2 or values.shape != folds.shape:
         raise ValueError(f"{SHAPES}, got {labels.shape}, {values.shape} and {folds.shape}")

@@ -15,6 +15,7 @@ from neoresponse.stats.calibration import checked_probabilities
 from neoresponse.stats.discrimination import Booleans
 from neoresponse.types import Estimate, FloatArray
 
+MANY = 10_000
 SAME_CALLS = "no interval: at this threshold both call the same patients pCR"
 
 
@@ -194,10 +195,14 @@ def _ends(
 ) -> tuple[FloatArray, FloatArray]:
     """Percentile interval of the mean of each column, patients drawn without regard to class."""
     num = len(worth)
-    replicates = [
-        drawn_counts(rng, size, num).astype(np.float64) @ worth / num
-        for size in block_sizes(plan.num_replicates, num)
-    ]
+    if num > MANY:  # drawing kinds of patients is drawing patients, and they are few
+        kinds, sizes = np.unique(worth, axis=0, return_counts=True)
+        replicates = [rng.multinomial(num, sizes / num, plan.num_replicates) @ kinds / num]
+    else:
+        replicates = [
+            drawn_counts(rng, size, num).astype(np.float64) @ worth / num
+            for size in block_sizes(plan.num_replicates, num)
+        ]
     tails = [0.5 - plan.confidence / 2, 0.5 + plan.confidence / 2]
     low, high = np.quantile(np.concatenate(replicates), tails, axis=0)
     return low, high

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import torch
 
 from neoresponse.cohort.split import Assignment
+from neoresponse.contracts.bundle import ClinicalEncoding, Standardisation
 from neoresponse.data.augment import Samples, draw_samples
 from neoresponse.data.dataset import (
     Dataset,
-    Standardisation,
-    fit_standardisation,
     open_dataset,
 )
 from neoresponse.data.forward import Precision
 from neoresponse.models.build import image_inputs
-from neoresponse.preprocess.clinical import ClinicalEncoder, fit_encoder
+from neoresponse.preprocess.clinical import fit_encoder
 from neoresponse.preprocess.rows import patients_of
+from neoresponse.preprocess.standardisation import fit_standardisation
 from neoresponse.preprocess.store import Store
 from neoresponse.settings import RunSettings
 from neoresponse.training.arrange import choose_precision
@@ -36,7 +36,7 @@ class Fitted:
         precision: number format of the forward pass, in training and validation.
     """
 
-    encoder: ClinicalEncoder
+    encoder: ClinicalEncoding
     standardisation: Standardisation
     dataset: Dataset
     samples: Samples
@@ -69,7 +69,7 @@ def fit_inputs(
     encoder, standardisation = fit_preprocessing(store, train)
     dataset = open_dataset(
         store,
-        encoder=encoder,
+        encoding=encoder,
         standardisation=standardisation,
         inputs=image_inputs(settings.model),
         device=device,
@@ -93,7 +93,7 @@ def fit_inputs(
 
 def fit_preprocessing(
     store: Store, train: Sequence[tuple[int, int]]
-) -> tuple[ClinicalEncoder, Standardisation]:
+) -> tuple[ClinicalEncoding, Standardisation]:
     """Clinical encoder and grey-level moments of (row, label) pairs of training patients."""
     rows = [row for row, _ in train]
     clinical = [store.patients[row].clinical for row in rows]

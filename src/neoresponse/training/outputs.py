@@ -71,6 +71,6 @@ def _card(model: TrainedModel, store: Store) -> PredictionsCard:
     clinical = (Modality.CLINICAL,) if model.settings.clinical else ()
     return PredictionsCard(
         cohort_name=store.manifest.cohort_name,
-        is_simulated=store.manifest.is_simulated or model.card["trained_on"]["is_simulated"],
+        is_simulated=store.manifest.is_simulated or model.card.trained_on.is_simulated,
         inputs=(*map(Modality, model.network.inputs), *clinical),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neoresponse.cohort.split import Assignment, read_split
+from neoresponse.contracts.bundle import ClinicalEncoding, Standardisation
 from neoresponse.models.checkpoint import load_bundle
 from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store
@@ -39,7 +40,7 @@ def fitted_on(run: Path, store: Store) -> str | None:
         return None
     card, _ = load_bundle(run / MODEL)
     assignments = read_split(run)
-    stated = {key: card["input"][key] for key in ("standardisation", "clinical")}
+    stated = _content(card.input.standardisation, card.input.clinical)
     groups = {
         "training patients": PARTS[:1],
         "training and validation patients": PARTS[:2],
@@ -55,10 +56,12 @@ def _fit(store: Store, assignments: Sequence[Assignment], parts: Sequence[str]) 
     """What patients of some parts give, as it stands in a model card."""
     chosen = [pair for part in parts for pair in patients_of(store, assignments, part)]
     encoder, standardisation = fit_preprocessing(store, chosen)
-    return {
-        "standardisation": standardisation.model_dump(mode="json"),
-        "clinical": encoder.model_dump(mode="json"),
-    }
+    return _content(standardisation, encoder)
+
+
+def _content(standardisation: Standardisation, clinical: ClinicalEncoding) -> Any:  # noqa: ANN401
+    """Both as plain numbers in nested tables."""
+    return [standardisation.model_dump(mode="json"), clinical.model_dump(mode="json")]
 
 
 def _is_close(one: Any, two: Any) -> bool:  # noqa: ANN401 (any JSON value)

@@ -7,13 +7,13 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import JsonValue
 
 import neoresponse
 from neoresponse.cohort.split import Assignment, count_samples, split_csv, write_split
+from neoresponse.contracts.bundle import ModelCard, ModelInput, TrainedOn
 from neoresponse.contracts.record import write_record
 from neoresponse.contracts.run import RunInputs, RunSummary, find_inputs, read_inputs
 from neoresponse.durable import (
@@ -39,7 +39,7 @@ from neoresponse.training.loop import Place, train_network
 from neoresponse.training.memory import check_memory
 from neoresponse.training.progress import Progress
 from neoresponse.training.team import Team, current_team
-from neoresponse.types import RESEARCH_USE, Track, untracked
+from neoresponse.types import Track, untracked
 
 RUN, CONFIG, INPUTS = RunSummary.FILE_NAME, "config.toml", RunInputs.FILE_NAME
 MODEL = "model"
@@ -242,30 +242,28 @@ def _card(
     fitted: Fitted,
     assignments: Sequence[Assignment],
     settings: RunSettings,
-) -> dict[str, Any]:
-    """`model.json`: what the network is, what it eats, and whom it was trained on."""
+) -> ModelCard:
+    """What the network is, what it takes, and on whom it was trained."""
     manifest = fitted.dataset.store.manifest
     train = [a for a in assignments if a.split == "train"]
     of_patches = "" if network.pools_patches else ", the mean over the patient's patches"
-    return {
-        "software": f"neoresponse {neoresponse.__version__}",
-        "use": RESEARCH_USE,
-        "architecture": settings.model.model_dump(mode="json", exclude={"weights"}),
-        "input": {
-            "prepare": settings.prepare.model_dump(mode="json"),
-            "standardisation": fitted.standardisation.model_dump(mode="json"),
-            "clinical": fitted.encoder.model_dump(mode="json"),
-        },
-        "output": f"probability of pCR{of_patches}",
-        "precision": fitted.precision,
-        "calibration": None,
-        "trained_on": {
-            "cohort_name": manifest.cohort_name,
-            "is_simulated": manifest.is_simulated,
-            "num_patients": len(train),
-            "num_pcr": sum(a.label or 0 for a in train),
-        },
-    }
+    return ModelCard(
+        software=f"neoresponse {neoresponse.__version__}",
+        architecture=settings.model.model_copy(update={"weights": None}),
+        input=ModelInput(
+            prepare=settings.prepare,
+            standardisation=fitted.standardisation,
+            clinical=fitted.encoder,
+        ),
+        output=f"probability of pCR{of_patches}",
+        precision=fitted.precision,
+        trained_on=TrainedOn(
+            cohort_name=manifest.cohort_name,
+            is_simulated=manifest.is_simulated,
+            num_patients=len(train),
+            num_pcr=sum(a.label or 0 for a in train),
+        ),
+    )
 
 
 def _summary(

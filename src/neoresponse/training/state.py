@@ -6,9 +6,9 @@ the numbers of `Progress`.
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
+from pydantic import JsonValue, TypeAdapter
 from torch import Tensor
 
 from neoresponse.models.se_crosst import SECrossT
@@ -62,18 +62,18 @@ class Training:
             **{f"{_KEPT}{name}": tensor for name, tensor in self.kept.items()},
         }
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, JsonValue]:
         """Everything that is."""
         return asdict(self.progress)
 
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, object]) -> None:
         """Go on from what `tensors` and `state` gave."""
         self.model.load_state_dict(_under(_WEIGHTS, tensors))
         restore_state(self.optimiser, self.model, tensors)
         if self.average is not None:
             self.average.restore(tensors)
         self.kept = _under(_KEPT, tensors)
-        self.progress = Progress(**state)
+        self.progress = TypeAdapter(Progress).validate_python(state)
 
 
 def begin(model: SECrossT, settings: TrainSettings) -> Training:
