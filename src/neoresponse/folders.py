@@ -190,13 +190,17 @@ class Older:
     num_bytes: int
 
 
-def find_older(folders: Iterable[Path]) -> list[Older]:
+def find_older(folders: Iterable[Path], *, kept: Iterable[Path] = ()) -> list[Older]:
     """Older results beside and inside folders, or these folders themselves.
+
+    Args:
+        folders: where to look.
+        kept: further folders of ours to remove, whatever their names.
 
     Raises:
         RunError: a folder is not there, and nothing that once stood in its place.
     """
-    found: set[Path] = set()
+    found = {folder.resolve() for folder in kept}
     for folder in folders:
         older = set(_older(folder.resolve()))
         if not older and not folder.is_dir():

@@ -74,7 +74,13 @@ def test_another_kind_of_bootstrap_is_refused():
 def test_the_unit_of_a_column_does_not_matter():
     label, useful, noise = patients(num=60)
     one, two = (
-        added_value(label, noise[:, :1], scale * useful, rng=np.random.default_rng(9), plan=FEW)
+        added_value(
+            label,
+            noise[:, :1],
+            np.column_stack([noise[:, :1], scale * useful]),
+            rng=np.random.default_rng(9),
+            plan=FEW,
+        )
         for scale in (1.0, 1e-4)
     )
     assert one.auc_after.value == pytest.approx(two.auc_after.value, abs=1e-9)

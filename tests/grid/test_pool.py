@@ -46,7 +46,7 @@ def test_a_job_that_crashes_comes_back_with_its_last_line(tmp_path):
     code, sentence = work("no JSON", str(tmp_path / "sign"))
     assert code == 1
     assert "expected the process to end well, got exit code 1" in sentence
-    assert "JSONDecodeError" in sentence
+    assert "json" in sentence.casefold()
 
 
 def test_a_job_stops_with_its_state_saved_when_nobody_waits_any_more(job, tmp_path, monkeypatch):

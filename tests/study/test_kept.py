@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
 from neoresponse.cli import main
 from neoresponse.durable import sha256_of
@@ -71,6 +72,19 @@ def test_a_training_with_another_recipe_is_kept_and_comes_back(finished, one_run
     assert {**every_file(folder), openings: ""} == {**before, openings: ""}
     assert [one.is_finished for one in kept_trainings(folder)] == [True]
     assert run(other, folder, jobs)[0] == []
+
+
+def test_clean_names_kept_trainings_and_removes_them_only_where_that_is_asked_for(
+    finished, one_run, jobs, tmp_path
+):
+    folder = shutil.copytree(finished[0], tmp_path / "study")
+    run(with_(one_run, train={"epochs": 1}), folder, jobs)
+    said = CliRunner().invoke(main, ["clean", str(folder), "--yes"]).output
+    assert "1 kept trainings stay" in said
+    assert len(kept_trainings(folder)) == 1
+    assert CliRunner().invoke(main, ["clean", str(folder), "--kept", "--yes"]).exit_code == 0
+    assert kept_trainings(folder) == []
+    assert (folder / "runs" / "se_crosst" / "run.json").is_file()
 
 
 def test_an_unfinished_training_is_kept_and_goes_on(finished, one_run, jobs, tmp_path):

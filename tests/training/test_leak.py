@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from neoresponse.cohort.split import Assignment
+from neoresponse.contracts.store import StoredPatient, StoreManifest
 from neoresponse.data.augment import draw_samples
 from neoresponse.durable import sha256_of
 from neoresponse.preprocess.rows import patients_of
 from neoresponse.preprocess.store import Store
-from neoresponse.settings import AugmentSettings, TrainSettings, VarySettings
+from neoresponse.settings import AugmentSettings, PrepareSettings, TrainSettings, VarySettings
 from neoresponse.settings.toml import run_settings
 from neoresponse.training.plan import Drawn, draw_plan
 from neoresponse.training.run import train_run
@@ -23,23 +24,26 @@ def random_cohort(rng):
     label = rng.integers(2, size=num)
     parts = rng.choice(["train", "validation", "test"], size=num)
     parts[:2], label[:2] = "train", (0, 1)
-    records = [
-        {
-            "patient_id": name,
-            "label": int(outcome),
-            "is_multifocal": False,
-            "clinical": {},
-            "available": [],
-            "machine": None,
-            "centre": None,
-        }
+    patients = tuple(
+        StoredPatient(
+            patient_id=name,
+            label=int(outcome),
+            is_multifocal=False,
+            clinical={},
+            available=(),
+            machine=None,
+            centre=None,
+        )
         for name, outcome in zip(names, label, strict=True)
-    ]
+    )
+    manifest = StoreManifest(
+        cohort_name="c", is_simulated=True, settings=PrepareSettings(), shapes={}, patients=patients
+    )
     assignments = [
         Assignment(names[i], "primary" if parts[i] != "test" else "TC1", parts[i], label[i], False)
         for i in rng.permutation(num)
     ]
-    return Store(folder=None, manifest={"patients": records}), assignments
+    return Store(folder=None, manifest=manifest), assignments
 
 
 def test_in_a_thousand_random_cohorts_no_sample_is_of_a_patient_outside_training():

@@ -14,17 +14,24 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=ANY_PATH)
+@click.option("--kept", is_flag=True, help="Also trainings that a study keeps for a later setting.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def clean(folders: tuple[Path, ...], yes: bool) -> None:
+def clean(folders: tuple[Path, ...], kept: bool, yes: bool) -> None:
     """Remove older results: what --force kept as FOLDER.replaced-1, beside FOLDER or inside it.
 
+    With --kept also the trainings in FOLDER/kept, which took hours and cannot be brought back then.
     Lists them with their sizes, then asks. Only files that neoresponse wrote are removed: yours in
     these folders stay, and are listed too. So is what a killed process left half written.
     """
     from neoresponse.folders import find_older, remove_older
+    from neoresponse.study.kept import kept_trainings
 
-    older = find_older(folders)
+    trainings = [one for folder in folders for one in kept_trainings(folder)]
+    older = find_older(folders, kept=[one.folder for one in trainings] if kept else ())
     _show(older)
+    if trainings and not kept:
+        in_all = _in_words(sum(one.num_bytes for one in trainings))
+        click.echo(f"{len(trainings)} kept trainings stay ({in_all}); --kept removes them.")
     size = sum(one.num_bytes for one in older)
     if not any(one.ours for one in older):
         click.echo("Nothing to remove.")

@@ -5,6 +5,8 @@ Their page is docs/reference/model-bundle.md.
 
 from typing import ClassVar, Literal
 
+from pydantic import model_validator
+
 from neoresponse.contracts.record import FileRecord, Record
 from neoresponse.settings import ModelSettings, PrepareSettings
 from neoresponse.types import RESEARCH_USE
@@ -62,10 +64,15 @@ class ModelCard(FileRecord):
     """Number format that it was validated in."""
     calibration: None = None
     trained_on: TrainedOn
-    threshold: float | None = None
-    """Of a bundle that an earlier version wrote; evaluation chooses the threshold now."""
-    threshold_method: str = ""
-    """Of a bundle that an earlier version wrote."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_version(cls, content: object) -> object:
+        """An earlier version kept the threshold here; evaluation chooses it now."""
+        if not isinstance(content, dict):
+            return content
+        earlier = ("threshold", "threshold_method")
+        return {key: value for key, value in content.items() if key not in earlier}
 
 
 class BundleManifest(FileRecord):

@@ -158,7 +158,7 @@ def _try_all(search: Search, folder: Path, folds: Folds, journal: Journal) -> No
 
 
 def _folds_of(search: Search, folder: Path, folds: Folds, trial: Trial) -> list[float]:
-    """The measure in each inner fold; empty where the trial failed."""
+    """The measure in each inner fold that has one; empty where the trial failed."""
     place, found = folder / "trials" / _name(trial), []
     try:
         settings = settings_with(search.settings, trial.values)
@@ -166,7 +166,8 @@ def _folds_of(search: Search, folder: Path, folds: Folds, trial: Trial) -> list[
             run = place / f"fold-{number}"
             if not (run / RUN).exists():
                 train_run(search.store, fold, settings, run, track=search.track)
-            found.append(_kept_value(run, search.settings.search.measure))
+            value = _kept_value(run, search.settings.search.measure)
+            found += [] if value is None else [value]
             _forget_weights(run)
     except (ConfigError, RunError) as error:
         if isinstance(error.__cause__, OSError):
@@ -180,8 +181,8 @@ def _folds_of(search: Search, folder: Path, folds: Folds, trial: Trial) -> list[
     return found
 
 
-def _kept_value(run: Path, measure: str) -> float:
-    """A measure at the kept epoch of a finished run."""
+def _kept_value(run: Path, measure: str) -> float | None:
+    """A measure at the kept epoch of a finished run; None where its patients give none."""
     try:
         lines = (run / METRICS).read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -190,7 +191,8 @@ def _kept_value(run: Path, measure: str) -> float:
             "Begin again with --force."
         ) from error
     kept = next(row for row in csv.DictReader(lines) if row["is_kept"] == "1")
-    return float(kept[f"validation_{measure}"])
+    value = kept[f"validation_{measure}"]
+    return float(value) if value else None
 
 
 def _forget_weights(run: Path) -> None:

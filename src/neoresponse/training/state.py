@@ -6,9 +6,10 @@ the numbers of `Progress`.
 """
 
 from dataclasses import asdict, dataclass, field
+from typing import Any, cast
 
 import torch
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 from torch import Tensor
 
 from neoresponse.models.se_crosst import SECrossT
@@ -73,7 +74,7 @@ class Training:
         if self.average is not None:
             self.average.restore(tensors)
         self.kept = _under(_KEPT, tensors)
-        self.progress = TypeAdapter(Progress).validate_python(state)
+        self.progress = Progress(**cast(Any, state))  # as `state` gave it: numbers keep their kind
 
 
 def begin(model: SECrossT, settings: TrainSettings) -> Training:
