@@ -1,8 +1,11 @@
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from neoresponse.contracts.predictions import PredictionsCard, write_card
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -15,10 +18,26 @@ def load(path):
     return module
 
 
-@pytest.mark.parametrize("page", ["configuration", "cli"])
+@pytest.mark.parametrize("page", ["configuration", "cli", "contracts"])
 def test_generated_pages_say_what_the_code_says(page):
     made = getattr(load(ROOT / "docs" / "make_reference.py"), page)()
     assert (ROOT / "docs" / "reference" / f"{page}.md").read_text() == made
+
+
+def test_json_schemas_on_disk_equal_those_of_the_code():
+    folder = ROOT / "docs" / "reference" / "schemas"
+    on_disk = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    assert on_disk == load(ROOT / "docs" / "make_reference.py").schemas()
+
+
+def test_a_json_schema_names_every_key_of_a_written_file(tmp_path):
+    card = PredictionsCard(cohort_name="one")
+    write_card(tmp_path, card)
+    written = json.loads((tmp_path / card.FILE_NAME).read_text())
+    made = load(ROOT / "docs" / "make_reference.py")
+    schema = json.loads(made.schemas()[made.schema_name(PredictionsCard)])
+    assert schema["properties"].keys() == written.keys()
+    assert schema["properties"]["schema"]["const"] == written["schema"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
