@@ -60,7 +60,7 @@ def test_describe_writes_tables_and_landscape(path, tmp_path):
     assert result.exit_code == 0, result.output
     assert {file.name for file in out.iterdir()} == {
         *("describe.json", "tables.html", "tables.md", "outcome.csv", "parts.csv"),
-        *("landscape.csv", "landscape.svg"),
+        *("landscape.csv", "landscape.svg", ".neoresponse.json"),
     }
     assert "<svg" in (out / "tables.html").read_text()
     content = json.loads((out / "describe.json").read_text())
@@ -71,7 +71,7 @@ def test_no_file_holds_a_patients_name(path, tmp_path):
     call("describe", path, tmp_path / "out", *OPTIONS)
     call("regress", path, tmp_path / "again", *OPTIONS)
     written = [*(tmp_path / "out").iterdir(), *(tmp_path / "again").iterdir()]
-    assert len(written) == 12
+    assert len(written) == 14
     for file in written:
         assert not re.search(r"\bP\d+\b", file.read_text()), file.name
 

@@ -78,7 +78,7 @@ def precision_recall_rows(study: Study) -> Iterator[Row]:
 
 
 def added_value_rows(study: Study) -> Iterator[Row]:
-    """One row per run, floor, cohort: floor and image together against the floor alone."""
+    """One row per run, reference model and cohort: network added to it, minus the model itself."""
     if study.metrics is None:
         return
     tests = {(one.run, one.against): one for one in study.metrics.likelihood_ratios}

@@ -70,7 +70,7 @@ def elsewhere_rows(study: Study) -> Iterator[Row]:
 
 
 def elsewhere(study: Study) -> Iterator[tuple[str, str, GroupMetrics]]:
-    """Name of the cohort, run, and the run's numbers there; floors last."""
+    """Name of the cohort, run, and the run's numbers there; reference models last."""
     for cohort, metrics in study.elsewhere.items():
         runs = sorted(metrics.run_order, key=lambda name: name in REFERENCE_MODELS)
         for run in runs:
