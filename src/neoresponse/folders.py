@@ -217,8 +217,8 @@ def remove_older(older: Iterable[Older]) -> None:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise RunError(
-                f"{error.filename}: expected to remove this file, got {error.strerror}. Mend the "
-                "permissions and give the same command again."
+                f"{error.filename}: expected to remove this file, got {error.strerror}. Correct "
+                "the permissions and run the same command again."
             ) from error
         for place, _, _ in os.walk(one.folder, topdown=False):
             if not any(Path(place).iterdir()):

@@ -235,7 +235,7 @@ def test_train_force_keeps_the_older_run_and_clean_removes_what_is_ours(
     assert other_files(ours) == []
     printed = call("clean", ours, code=1, input="n\n")
     assert "net.replaced-1: " in printed
-    assert "stays, not written by neoresponse: notes.txt" in printed
+    assert "kept, not written by neoresponse: notes.txt" in printed
     assert seen(tmp_path / "net.replaced-1") == before
     assert "Removed" in call("clean", ours, "--yes")
     assert list(seen(tmp_path / "net.replaced-1")) == ["notes.txt"]

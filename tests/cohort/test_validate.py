@@ -222,7 +222,10 @@ def test_one_outcome_alone_stops(cohort):
 def test_a_cohort_of_which_nobody_passes_stops(cohort):
     for name in cohort.rows:
         cohort.put(name, ki67_percent="999")
-    assert "got none that passed" in only(cohort.check(), Severity.STOP).message
+    assert (
+        "expected at least one complete patient, got none"
+        in only(cohort.check(), Severity.STOP).message
+    )
 
 
 def test_a_broken_table_stops(cohort):
@@ -237,7 +240,7 @@ def test_a_broken_table_stops(cohort):
     [
         ('er = "ER"', 'oestrogen = "ER"', "columns: expected one of"),
         ('pos = "positive"', 'pos = "yes"', "codes.er: expected .* got .'yes'."),
-        ('er = "ER"', 'er = "PCR"', "expected a column of its own for pcr"),
+        ('er = "ER"', 'er = "PCR"', "expected pcr to have its own column"),
         ('name = "By hand"', 'name = "x"\nnmae = "y"', "nmae"),
         ("[table]", "[table", "expected TOML"),
         ("spacing_mm = 0.1", "spacing_mm = inf", "ultrasound.spacing_mm: .*finite number"),

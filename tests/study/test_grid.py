@@ -186,7 +186,7 @@ def test_a_run_that_fails_does_not_stop_the_others(tiny, phantom, tmp_path):
         {**tiny.model_dump(), "cohort": phantom / "cohort", "runs": runs}
     )
     seen = []
-    with pytest.raises(RunError, match="every training to end well, 1 did not") as caught:
+    with pytest.raises(RunError, match="every training to finish, 1 failed") as caught:
         run_study(settings, tmp_path / "study", watch=lambda states, _left: seen.append(states))
     assert "broken: " in str(caught.value)
     assert "others.safetensors" in str(caught.value)

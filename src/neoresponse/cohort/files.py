@@ -150,8 +150,8 @@ def _frame_notes(row: Row, word: str, path: Path, frame: UltrasoundFrame) -> lis
         notes.append(row.note(word, message))
     if not row.file.is_simulated and names_patient(path, row.name):
         message = (
-            "expected a patient_id made for the study, got the hospital's number, which stands "
-            "in the file beside a name. Give study numbers and remove the names."
+            "expected a patient_id made for the study, got the hospital's number: the file has it "
+            "next to the patient's name. Use study numbers and remove the names."
         )
         notes.append(row.note(word, message))
     return notes

@@ -37,8 +37,8 @@ from neoresponse.stats import (
 )
 from neoresponse.types import REFERENCE_MODELS, Estimate, FloatArray, IntArray
 
-OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
-NOT_BOTH = "not fitted: validation does not hold both classes"
+OTHER_PATIENTS = "not estimable: the two runs have different patients"
+NOT_BOTH = "not fitted: the validation patients have only one outcome"
 RIDGE = 1.0
 """Penalty on standardised log odds, so that a small validation group has a finite fit."""
 FURTHEST = 1e-6

@@ -71,8 +71,8 @@ def limits(
             group = groups[cohort]
             if unknown := [p for p in group.patient_id if p not in oracle]:
                 raise RunError(
-                    f"patient {unknown[0]!r}: expected a patient of the phantom, found none of "
-                    "this name in its oracle. Name the truth that lies beside the cohort."
+                    f"patient {unknown[0]!r}: expected a patient of the phantom, got one that its "
+                    "truth does not have. Give --truth the folder truth/ beside the cohort."
                 )
             best = np.array([oracle[patient_id][shown] for patient_id in group.patient_id])
             gap = paired_delong(group.label, group.probability, best, confidence=confidence)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from neoresponse.contracts.metrics import Metrics
-from neoresponse.report.names import display_name
+from neoresponse.report.names import capitalised, display_name
 from neoresponse.report.sources import Epoch
 from neoresponse.types import REFERENCE_MODELS, RESEARCH_USE, SIMULATED, Estimate
 
@@ -150,7 +150,7 @@ def finish_square(figure: Figure, axes: Axes, *, title: str, legend: str) -> Non
     """Grid, title and the legend below, of axes from `square_axes`."""
     axes.set_aspect("equal")
     axes.grid(color=PALE, linewidth=0.5)
-    axes.set_title(title, loc="left")
+    axes.set_title(capitalised(title), loc="left")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.12, 1 - 4.22 / figure.get_figheight()),

@@ -24,6 +24,11 @@ VARIABLES = {
 """Variable of a cohort -> how it is headed."""
 
 
+def capitalised(text: str) -> str:
+    """The text with a capital letter in front, as a heading has it."""
+    return text[:1].upper() + text[1:]
+
+
 def display_name(run: str) -> str:
     """The name of a run or reference model as a reader sees it."""
     return RUNS.get(run, run)

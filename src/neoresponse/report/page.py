@@ -19,7 +19,7 @@ from neoresponse.durable import write_bytes, write_text
 from neoresponse.folders import check_output, new_folder
 from neoresponse.report import tables
 from neoresponse.report.drawings import Drawing, drawings_of
-from neoresponse.report.names import display_name
+from neoresponse.report.names import capitalised, display_name
 from neoresponse.report.pictures import inline_picture
 from neoresponse.report.repeats import elsewhere
 from neoresponse.report.sources import Study, read_study
@@ -114,6 +114,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "capitalised": capitalised,
         "display": display_name,
         "exact": repr,
         "few": _is_few,

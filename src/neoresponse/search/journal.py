@@ -165,7 +165,7 @@ def _in_words(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(
             f"{folder / FILE_NAME}: expected to write here, got {error.strerror}. Free some space "
-            "and give the same command again."
+            "and run the same command again."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(

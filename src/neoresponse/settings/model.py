@@ -108,8 +108,8 @@ class ModelSettings(Settings):
         is_joint = self.se and self.se_place == "joint" and "patho_ult" in self.pathways
         if is_joint and self.patch_pooling == "attention":
             raise ValueError(
-                "patch_pooling attention needs a vector of each patch alone, which se_place joint "
-                "has not in patho_ult"
+                "patch_pooling attention needs a separate vector for each patch, which se_place "
+                "joint does not give in patho_ult"
             )
         return self
 

@@ -15,7 +15,7 @@ from neoresponse.stats.calibration import checked_probabilities
 from neoresponse.stats.discrimination import Booleans
 from neoresponse.types import Estimate, FloatArray
 
-SAME_CALLS = "no interval: at this threshold both call the same patients pCR"
+SAME_CALLS = "no CI: at this threshold both call the same patients pCR"
 
 
 @dataclass(frozen=True)
