@@ -77,7 +77,7 @@ def read_json(path: Path, *, schema: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(
-            f"{path}: expected this file, found none. Run the step that writes it first."
+            f"{path}: expected this file, got none. Run the step that writes it first."
         ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunError(

@@ -200,7 +200,7 @@ def find_older(folders: Iterable[Path]) -> list[Older]:
     for folder in folders:
         older = set(_older(folder.resolve()))
         if not older and not folder.is_dir():
-            raise RunError(f"{folder}: expected a folder, found none. Check the name.")
+            raise RunError(f"{folder}: expected a folder, got none. Check the name.")
         found |= older
     return [_listed(one) for one in sorted(found) if not found & set(one.parents)]
 

@@ -241,7 +241,7 @@ def test_train_force_keeps_the_older_run_and_clean_removes_what_is_ours(
     assert list(seen(tmp_path / "net.replaced-1")) == ["notes.txt"]
     assert "Nothing to remove." in call("clean", ours, "--yes")
     assert (ours / "run.json").exists()
-    assert "expected a folder, found none" in call("clean", tmp_path / "nte", code=1)
+    assert "expected a folder, got none" in call("clean", tmp_path / "nte", code=1)
 
 
 def test_a_users_part_file_beside_an_output_stays(phantom, tmp_path):

@@ -51,7 +51,7 @@ EXCLUSIONS = [
     ({"ki67_percent": "30,125"}, "ki67_percent", r"decimal mark '\.', got '30,125'"),
     ({"ki67_percent": "1e1"}, "ki67_percent", "got '1e1'"),
     ({"ki67_percent": "inf"}, "ki67_percent", "expected a number from 0 to 100 .*, got 'inf'"),
-    ({"us_0": "absent.png"}, "us_0", "column 'US_0': expected a file, found none"),
+    ({"us_0": "absent.png"}, "us_0", "column 'US_0': expected a file, got none"),
     ({"us_0": "../outside.png"}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "/etc/hostname"}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "C:\\us\\a.png"}, "us_0", "expected a path inside the cohort folder"),
@@ -60,12 +60,12 @@ EXCLUSIONS = [
     ({"us_0": ".."}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "loop.png"}, "us_0", "expected a readable file, got: an impossible path"),
     ({"us_0": "broken.png"}, "us_0", "P2, row 3, column 'US_0': expected a whole image"),
-    ({"us_0": "flat.png"}, "us_0", "column 'US_0': expected a picture, got one flat grey"),
+    ({"us_0": "flat.png"}, "us_0", "column 'US_0': expected an image, got a uniformly grey one"),
     ({"us_0_roi": ""}, "us_0_roi", "expected the outline of the lesion, got none"),
     ({"us_0_roi": "far.json"}, "us_0_roi", "expected an outline inside its image of 100 x 80"),
     ({"us_0_roi": "tiny.json"}, "us_0_roi", "expected a lesion of at least 10 pixels, got 6.0"),
     ({"us_1_roi": "mask.png"}, "us_1_roi", "expected a mask of 100 x 80 .*, got 50 x 50"),
-    *(({word: "absent.json"}, word, "expected a file, found none") for word in OUTLINES),
+    *(({word: "absent.json"}, word, "expected a file, got none") for word in OUTLINES),
     *(({word: "../outside.png"}, word, "a path inside the cohort") for word in OUTLINES),
     *(({word: "broken.json"}, word, f"{word.upper()}': expected whole JSON") for word in OUTLINES),
     ({"slide": "broken.png"}, "slide", "column 'SLIDE': expected a whole image"),
@@ -256,7 +256,7 @@ def test_a_wrong_cohort_file_is_refused_with_its_key(cohort, old, new, words):
 
 
 def test_a_folder_without_cohort_file_is_refused(tmp_path):
-    with pytest.raises(CohortError, match=r"expected a folder with cohort\.toml, found none"):
+    with pytest.raises(CohortError, match=r"expected a folder with cohort\.toml, got none"):
         check_cohort(tmp_path)
 
 

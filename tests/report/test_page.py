@@ -228,7 +228,7 @@ def test_the_same_study_gives_the_same_bytes(report, whole_study, tmp_path):
 def test_a_missing_heat_map_stops_before_anything_is_written(make_study, tmp_path):
     work = make_study(without=("runs", "evaluation"))
     (work / "explain" / "se_crosst" / "P000_us_0.png").unlink()
-    with pytest.raises(RunError, match=r"P000_us_0.png: expected this picture, found none"):
+    with pytest.raises(RunError, match=r"P000_us_0.png: expected this picture, got none"):
         write_report(work, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 

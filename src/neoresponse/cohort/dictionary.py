@@ -175,7 +175,7 @@ def find_cohort(folder: Path) -> Path:
                 "Give yourself the right to read it."
             ) from None
     raise CohortError(
-        f"{folder}: expected a folder with {FILE_NAME}, found none. "
+        f"{folder}: expected a folder with {FILE_NAME}, got none. "
         "Write one (docs/reference/cohort-folder.md) or name another folder."
     )
 

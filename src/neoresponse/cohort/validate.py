@@ -205,7 +205,9 @@ def _check_row(row: Row, folder: Path, *, need_label: bool) -> _CheckedRow:
         findings.append(row.exclude("patient_id", message))
     values = {word: _value(row, word, findings) for word in ("pcr", "focality", *CLINICAL)}
     if need_label and values["pcr"] is None and not _names(findings, "pcr"):
-        message = "expected the outcome, got none. Fill it in; nothing is learnt without it."
+        message = (
+            "expected the outcome, got none. Fill it in; the patient cannot be used without it."
+        )
         findings.append(row.exclude("pcr", message))
     files = check_files(row, folder)
     findings.extend(files.findings)

@@ -56,7 +56,7 @@ def load_optuna() -> Any:  # noqa: ANN401 (a module that may not be there)
         return import_module("optuna")
     except ImportError:
         raise MissingExtraError(
-            "search: expected the package optuna, got none of that name. "
+            "search: expected the package optuna, which is not installed. "
             "Install it with `pip install 'neoresponse[search]'`."
         ) from None
 
