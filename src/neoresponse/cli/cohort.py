@@ -94,8 +94,8 @@ def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force
         check_output(out, mark=Flow.FILE_NAME, force=force, inputs=(cohort,))
     checked = check_cohort(cohort, need_label=not unlabelled, track=track)
     if out is not None:
-        with new_folder(out, mark=Flow.FILE_NAME, force=force) as part:
-            write_check(part, checked)
+        with new_folder(out, mark=Flow.FILE_NAME, force=force) as folder:
+            write_check(folder, checked)
     if as_json:
         click.echo(json_module.dumps([asdict(finding) for finding in checked.findings], indent=1))
         sys.exit(has_grave_findings(checked))
@@ -134,8 +134,8 @@ def split(
     checked = check_cohort(cohort, track=track)
     raise_on_stop(checked)
     assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
-    with new_folder(out, mark=SplitSummary.FILE_NAME, force=force) as part:
-        write_split(part, assignments, settings.train.augment, seed=settings.seed)
+    with new_folder(out, mark=SplitSummary.FILE_NAME, force=force) as folder:
+        write_split(folder, assignments, settings.train.augment, seed=settings.seed)
     show_split(out, settings.split)
     wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
 
@@ -203,6 +203,6 @@ def reference(prepared: Path, split_folder: Path, out: Path, force: bool) -> Non
 
     check_output(out, mark=ReferenceCard.FILE_NAME, force=force, inputs=(prepared, split_folder))
     store, assignments = open_store(prepared), read_split(split_folder)
-    with new_folder(out, mark=ReferenceCard.FILE_NAME, force=force) as part:
-        write_reference(part, store, assignments)
+    with new_folder(out, mark=ReferenceCard.FILE_NAME, force=force) as folder:
+        write_reference(folder, store, assignments)
     wrote(out, f"neoresponse evaluate RUN... {out.parent / 'evaluation'} --reference {out}")

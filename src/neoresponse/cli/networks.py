@@ -138,19 +138,19 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
         with team.together():
             if out is not None:
                 check_output(out, mark=CARD_NAME, force=force, inputs=(run, prepared))
-            part = out or run
+            folder = out or run
             if out is None and written.exists() and not force:
                 raise RunError(f"{written}: expected no file, got one. Add --force to replace it.")
             if out is None and team.is_first:
                 stack.enter_context(only_one(run))
             elif out is not None and team.is_first:
-                part = stack.enter_context(new_folder(out, mark=CARD_NAME, force=force))
+                folder = stack.enter_context(new_folder(out, mark=CARD_NAME, force=force))
         if out is None:
             predict_run(run, store, track=track)
         else:
-            predict_new(run, store, part, track=track)
+            predict_new(run, store, folder, track=track)
             if team.is_first:
-                _describe_new(run, store, part)
+                _describe_new(run, store, folder)
     if not team.is_first:
         return
     if out is None:

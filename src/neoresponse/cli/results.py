@@ -126,9 +126,9 @@ def _evaluate_runs(
     places = (out.absolute().parent, *(path.parent.parent.parent for path in files))
     beside["reference"] = beside["reference"] or reference_beside(files[0], places)
     check_output(out, mark=Metrics.FILE_NAME, force=force, inputs=(*sources, *beside.values()))
-    with new_folder(out, mark=Metrics.FILE_NAME, force=force) as part:
+    with new_folder(out, mark=Metrics.FILE_NAME, force=force) as folder:
         record_files(out.absolute().parent, named)
-        write_record(part, audited(evaluate_files(named, settings, **beside)))
+        write_record(folder, audited(evaluate_files(named, settings, **beside)))
     if beside["reference"] is None:
         click.echo(
             "No reference models for these patients, so networks are not compared with them. Run "
@@ -160,8 +160,8 @@ def _evaluate_table(
     read = read_label_table(paths[0], label=label, columns=wanted, meaning=meaning)
     evaluation = evaluate_table(read, settings, threshold=table["threshold"])
     if len(paths) > 1:
-        with new_folder(paths[1], mark=evaluation.FILE_NAME, force=force) as part:
-            write_record(part, evaluation)
+        with new_folder(paths[1], mark=evaluation.FILE_NAME, force=force) as folder:
+            write_record(folder, evaluation)
     as_json = json_module.dumps(content_of(evaluation), indent=1, allow_nan=False)
     click.echo(as_json if table["as_json"] else evaluation_as_text(evaluation))
     if len(paths) > 1:
@@ -197,10 +197,10 @@ def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bo
     from neoresponse.explain.controls import predict_controls
     from neoresponse.training.outputs import open_run
 
-    with new_folder(out, mark=Controls.FILE_NAME, force=force) as part:
-        predict_controls(open_run(run), store, read_split(run), part, track=track)
-        verdicts = judge.judge_controls(part, oracle)
-        write_record(part, Verdicts(verdicts=verdicts))
+    with new_folder(out, mark=Controls.FILE_NAME, force=force) as folder:
+        predict_controls(open_run(run), store, read_split(run), folder, track=track)
+        verdicts = judge.judge_controls(folder, oracle)
+        write_record(folder, Verdicts(verdicts=verdicts))
     is_simulated = read_record(out, Controls).is_simulated
     click.echo(judge.as_text(verdicts, judge.true_auc(out), is_simulated=is_simulated))
     click.echo(f"Wrote {out}")
@@ -246,10 +246,10 @@ def explain(
 
     is_own = is_trained_on(run, store)
     chosen = find_patients(run, store, patients, is_own=is_own, num_patients=settings.num_patients)
-    with new_folder(out, mark=Explanation.FILE_NAME, force=force) as part:
+    with new_folder(out, mark=Explanation.FILE_NAME, force=force) as folder:
         tracked = track(chosen, name="explain")
         style = MapStyle(settings.stage, operating_point_of_run(run).threshold)
-        explain_patients(open_run(run), store, tracked, part, style=style)
+        explain_patients(open_run(run), store, tracked, folder, style=style)
     work = out.parent.parent if out.parent.name == "explain" else out.parent
     wrote(out, f"neoresponse report {work} {work / 'report'}")
 

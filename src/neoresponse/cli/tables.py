@@ -76,8 +76,8 @@ def describe(source: Path, out: Path | None, as_json: bool, force: bool, **given
     if table.part:
         described["parts"] = describe_by_part(table)
     if out is not None:
-        with new_folder(out, mark="describe.json", force=force) as part:
-            write_description(part, described, landscape(table))
+        with new_folder(out, mark="describe.json", force=force) as folder:
+            write_description(folder, described, landscape(table))
     content = {name: asdict(groups) for name, groups in described.items()}
     texts = [as_text(grid_of_groups(groups)) for groups in described.values()]
     click.echo(json_module.dumps(content, indent=1) if as_json else "\n\n".join(texts))
@@ -121,8 +121,8 @@ def regress(source: Path, out: Path | None, as_json: bool, force: bool, **given:
     chosen = Plan(given["p_limit"], _pairs("--reference", given["reference"]))
     regression = regress_table(_read_patients(source, given), chosen)
     if out is not None:
-        with new_folder(out, mark="regress.json", force=force) as part:
-            write_regression(part, regression)
+        with new_folder(out, mark="regress.json", force=force) as folder:
+            write_regression(folder, regression)
     texts = [as_text(grid) for grid in grids_of_regression(regression)]
     click.echo(json_module.dumps(asdict(regression), indent=1) if as_json else "\n\n".join(texts))
     if out is not None:

@@ -53,14 +53,14 @@ def judge_controls(folder: Path, oracle: Oracle | None = None) -> tuple[Verdict,
     if TRUE_INPUTS not in rows:
         raise RunError(f"{folder}: expected predictions with true inputs, got none. Predict again.")
     true_label, true_probability = _arrays(rows[TRUE_INPUTS])
-    found = []
+    verdicts = []
     for record in records:
         if record.name == TRUE_INPUTS:
             continue
         best = _best(rows[record.name], record.left, oracle)
         arrays = _arrays(rows[record.name])
-        found.append(_judged(_Seen(record, *arrays, true_label, true_probability, best)))
-    return tuple(found)
+        verdicts.append(_judged(_Seen(record, *arrays, true_label, true_probability, best)))
+    return tuple(verdicts)
 
 
 def true_auc(folder: Path) -> Estimate:
@@ -74,11 +74,13 @@ def as_text(verdicts: Sequence[Verdict], true: Estimate, *, is_simulated: bool) 
     """One line per control, with 95% CIs."""
     lines = ["SIMULATED patients"] if is_simulated else []
     lines += [f"true inputs: AUC {_shown(true)}, n {true.num_patients}, {true.method}", ""]
-    for one in verdicts:
-        lines.append(f"{one.verdict:15} {one.name}: AUC {_shown(one.auc)}; {one.must}")
+    for verdict in verdicts:
+        lines.append(
+            f"{verdict.verdict:15} {verdict.name}: AUC {_shown(verdict.auc)}; {verdict.must}"
+        )
         for words, value in (
-            ("minus true inputs", one.to_true),
-            ("minus best possible", one.to_best),
+            ("minus true inputs", verdict.to_true),
+            ("minus best possible", verdict.to_best),
         ):
             if value is not None and value.value is not None:
                 lines.append(f"{'':15}   {words} {_shown(value)}, {value.method}")
@@ -115,8 +117,8 @@ def _judged(seen: _Seen) -> Verdict:
     has_own_labels = np.array_equal(seen.label, seen.true_label)
 
     def minus(other: FloatArray, *, confidence: float = 0.95) -> Estimate:
-        found = paired_delong(seen.label, seen.probability, other, confidence=confidence)
-        return found.difference
+        paired = paired_delong(seen.label, seen.probability, other, confidence=confidence)
+        return paired.difference
 
     control = seen.control
     auc = delong_interval(seen.label, seen.probability, scale="logit")
@@ -155,7 +157,7 @@ def _holds_half(auc: Estimate) -> str:
 
 def _no_better(bounds: Sequence[Estimate], *, falls: bool) -> str:
     """Whether no difference is surely above 0, and where it must, the first surely below."""
-    if any(one.low is not None and one.low > 0 for one in bounds):
+    if any(bound.low is not None and bound.low > 0 for bound in bounds):
         return NOT_FINE
     if falls and not (bounds[0].high is not None and bounds[0].high < 0):
         return OPEN
