@@ -117,7 +117,7 @@ def choose_inside(
 def cross_validation(
     found: Mapping[str, OutOfFold], *, confidence: float, is_simulated: bool, cohort_name: str
 ) -> CrossValidation:
-    """AUC of every run within folds, and how runs and floors differ.
+    """AUC of every run within folds, and how runs and reference models differ.
 
     Args:
         found: name -> its out-of-fold predictions, over the same folds; reference models too.
@@ -170,7 +170,7 @@ def _auc_of_fold(run: OutOfFold, repeat: int, number: int) -> float | None:
 def _comparison(
     found: Mapping[str, OutOfFold], run: str, against: str, confidence: float
 ) -> OutOfFoldComparison:
-    """A run against a floor over the same folds."""
+    """A run minus a reference model over the same folds."""
     one, two = found[run], found[against]
     result = compare_cross_validated(
         one.label, one.probability, two.probability, one.fold, confidence=confidence
