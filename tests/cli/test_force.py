@@ -153,7 +153,7 @@ def test_a_study_that_another_process_runs_is_not_begun_again(study_file, study,
         assert other.stdout.readline() == "held\n"
         before = seen(study)
         for verb in (("study", study_file), ("demo",)):
-            assert "another process at work" in call(*verb, study, "--force", code=1)
+            assert "got one that is writing to it" in call(*verb, study, "--force", code=1)
         assert seen(study) == before
         other.communicate("")
 
@@ -293,7 +293,9 @@ def test_two_processes_that_prepare_into_one_folder_never_mix(phantom, config, t
                 other.stdin.flush()
             said = [other.stdout.readline().strip() for other in (one, two)]
             assert "made" in said
-            assert all(text == "made" or "another process at work" in text for text in said), said
+            assert all(
+                text == "made" or "got one that is writing to it" in text for text in said
+            ), said
             refused += said.count("made") == 1
             made = [out, *tmp_path.glob(f"{attempt}.replaced-*")]
             assert len(made) == said.count("made")
