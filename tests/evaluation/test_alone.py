@@ -168,7 +168,7 @@ def test_two_columns_are_not_compared_in_words_where_patients_are_few():
     text = evaluation_as_text(
         evaluate_table(table(label[few], p=first[few], q=second[few]), SETTINGS)
     )
-    assert "Too few to say: fewer than 10 patients of an outcome" in text
+    assert "Too few to say: fewer than 10 patients with one of the outcomes" in text
     assert "p and q are not compared" in text
     assert " less " not in text
     whole = evaluation_as_text(evaluate_table(table(label, p=first, q=second), SETTINGS))

@@ -138,7 +138,7 @@ def test_the_report_shows_seeds_folds_and_cohorts_from_elsewhere(done):
     section = page[page.index('id="repeats"') : page.index('id="training"')]
     assert "AUC by seed" in section
     assert "Cross-validation: 1 × 2 folds" in section
-    assert re.search(r"Cohorts from elsewhere.*SIMULATED", section, re.DOTALL)
+    assert re.search(r"External cohorts.*SIMULATED", section, re.DOTALL)
     assert "us-seed-2" in page[page.index('id="training"') :]
     for name in ("seeds", "cross_validation", "external"):
         assert (done / "report" / "tables" / f"{name}.csv").is_file()
