@@ -39,7 +39,7 @@ def test_a_lock_lies_beside_its_folder_and_holds_whatever_the_folder_is_called_b
     (tmp_path / "link").symlink_to(tmp_path / "run")
     with (
         durable.only_one(tmp_path / "run"),
-        pytest.raises(RunError, match="found another process at work"),
+        pytest.raises(RunError, match="got one that is writing to it"),
         durable.only_one(tmp_path / "link"),
     ):
         pass
@@ -52,7 +52,7 @@ def test_a_lock_lies_in_a_folder_where_nothing_can_be_written_beside_it(tmp_path
     monkeypatch.setattr(os, "access", lambda *_: False)
     with (
         durable.only_one(tmp_path / "out"),
-        pytest.raises(RunError, match="found another process at work"),
+        pytest.raises(RunError, match="got one that is writing to it"),
         durable.only_one(tmp_path / "out"),
     ):
         pass

@@ -154,7 +154,7 @@ def test_an_output_through_a_link_replaces_what_the_link_names(tmp_path):
 def test_a_folder_that_another_process_fills_is_refused(tmp_path):
     make(tmp_path / "out")
     before = seen(tmp_path)
-    with only_one(tmp_path / "out"), pytest.raises(RunError, match="another process at work"):
+    with only_one(tmp_path / "out"), pytest.raises(RunError, match="got one that is writing to it"):
         make(tmp_path / "out", "new", force=True)
     assert seen(tmp_path) == before
 
@@ -164,7 +164,10 @@ def test_a_folder_is_not_set_aside_while_a_process_works_inside_it(tmp_path):
     run.mkdir(parents=True)
     record_folder(tmp_path / "study", mark="study.json", files=())
     with only_one(tmp_path / "study"):
-        with only_one(run), pytest.raises(RunError, match=r"runs/net: .*another process at work"):
+        with (
+            only_one(run),
+            pytest.raises(RunError, match=r"runs/net: .*got one that is writing to it"),
+        ):
             set_aside(tmp_path / "study", mark="study.json")
         assert run.is_dir()
         assert set_aside(tmp_path / "study", mark="study.json").name == "study.replaced-1"

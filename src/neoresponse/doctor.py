@@ -62,7 +62,7 @@ def _package(name: str) -> Diagnosis:
     try:
         return Diagnosis(name, is_fine=True, found=importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Diagnosis(name, False, "absent", remedy=f"pip install {name}")
+        return Diagnosis(name, False, "not installed", remedy=f"pip install {name}")
 
 
 def _extra(extra: str, package: str) -> Diagnosis:
@@ -71,7 +71,7 @@ def _extra(extra: str, package: str) -> Diagnosis:
         return Diagnosis(f"extra {extra}", True, importlib.metadata.version(package), "", False)
     except importlib.metadata.PackageNotFoundError:
         remedy = f"pip install 'neoresponse[{extra}]'"
-        return Diagnosis(f"extra {extra}", False, "absent", remedy, is_needed=False)
+        return Diagnosis(f"extra {extra}", False, "not installed", remedy, is_needed=False)
 
 
 def _gpu() -> Diagnosis:

@@ -77,7 +77,7 @@ def read_json(path: Path, *, schema: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(
-            f"{path}: expected this file, found none. Run the step that writes it first."
+            f"{path}: expected this file, got none. Run the step that writes it first."
         ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunError(
@@ -142,8 +142,8 @@ def only_one(folder: Path, *, wait_s: float = 0) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise RunError(
-            f"{folder}: expected to work here alone, found another process at work. "
-            "Wait for it or name another folder."
+            f"{folder}: expected no other process here, got one that is writing to it. "
+            "Wait for it to end or name another folder."
         ) from None
     except OSError as error:
         raise write_error(path.parent, 0, error) from error

@@ -204,7 +204,7 @@ def find_older(folders: Iterable[Path], *, kept: Iterable[Path] = ()) -> list[Ol
     for folder in folders:
         older = set(_older(folder.resolve()))
         if not older and not folder.is_dir():
-            raise RunError(f"{folder}: expected a folder, found none. Check the name.")
+            raise RunError(f"{folder}: expected a folder, got none. Check the name.")
         found |= older
     return [_listed(one) for one in sorted(found) if not found & set(one.parents)]
 
@@ -221,8 +221,8 @@ def remove_older(older: Iterable[Older]) -> None:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise RunError(
-                f"{error.filename}: expected to remove this file, got {error.strerror}. Mend the "
-                "permissions and give the same command again."
+                f"{error.filename}: expected to remove this file, got {error.strerror}. Correct "
+                "the permissions and run the same command again."
             ) from error
         for place, _, _ in os.walk(one.folder, topdown=False):
             if not any(Path(place).iterdir()):

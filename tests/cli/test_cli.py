@@ -1,4 +1,6 @@
+import inspect
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -34,6 +36,22 @@ def test_verbs_stand_in_the_order_of_the_data():
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb):
     assert "Usage" in call(verb, "--help")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_an_example_that_the_command_line_takes(verb):
+    command = main.commands[verb]
+    paragraphs = inspect.cleandoc(command.help).split("\n\n")
+    (example,) = [text for text in paragraphs if text.startswith("Example: ")]
+    program, named, *arguments = shlex.split(example.removeprefix("Example: "))
+    assert (program, named) == ("neoresponse", verb)
+    command.make_context(verb, arguments)
+
+
+def test_the_summary_of_every_verb_fits_on_its_line():
+    said = call("--help")
+    assert all(f"  {verb} " in said for verb in VERBS)
+    assert "..." not in said.split("Commands:")[1]
 
 
 def test_version_has_one_source():
@@ -151,11 +169,12 @@ def test_published_counts_are_printed_for_596_patients(tmp_path):
 
     result = CliRunner().invoke(_as_command(lambda: show_split(tmp_path / "split")))
     assert result.output.splitlines() == [
-        "train 391 (105/286)",
-        "validation 49 (13/36)",
-        "TC1 51 (14/37)",
-        "TC2 105 (23/82)",
-        "training samples: 601 balanced, 3005 augmented, 12,020 with ultrasound versions",
+        "train: 391 patients, 105 pCR, 286 residual",
+        "validation: 49 patients, 13 pCR, 36 residual",
+        "TC1: 51 patients, 14 pCR, 37 residual",
+        "TC2: 105 patients, 23 pCR, 82 residual",
+        "training samples: 601 after balancing, 3005 after augmentation, "
+        "12,020 with all ultrasound versions",
     ]
 
 
@@ -171,7 +190,7 @@ def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
     config.write_text(to_toml(tiny))
     cohort, work = phantom / "cohort", tmp_path / "w"
     with_config = ("--config", config)
-    assert "24 patients pass, 0 left out" in call("check", cohort, work / "check")
+    assert "24 patients included, 0 left out" in call("check", cohort, work / "check")
     assert "training samples" in call("split", cohort, work / "split", *with_config)
     assert "Next: neoresponse train" in call("prepare", cohort, work / "prepared", *with_config)
     reference = call("reference", work / "prepared", work / "split", work / "reference")
@@ -190,7 +209,7 @@ def test_the_verbs_in_order_make_what_study_makes(phantom, tiny, tmp_path):
     call("predict", run, work / "prepared", code=1)  # refuses to overwrite
     call("predict", run, work / "prepared", work / "as_new")
     said = call("evaluate", work / "as_new", work / "as_new_evaluation")
-    assert "No reference models of these patients" in said  # those there are of the split
+    assert "No reference models for these patients" in said  # those there are of the split
     metrics = json.loads((work / "as_new_evaluation" / "metrics.json").read_text())
     assert list(metrics["runs"]) == ["as_new"]
     own = json.loads((work / "evaluation" / "metrics.json").read_text())

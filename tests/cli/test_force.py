@@ -153,7 +153,7 @@ def test_a_study_that_another_process_runs_is_not_begun_again(study_file, study,
         assert other.stdout.readline() == "held\n"
         before = seen(study)
         for verb in (("study", study_file), ("demo",)):
-            assert "another process at work" in call(*verb, study, "--force", code=1)
+            assert "got one that is writing to it" in call(*verb, study, "--force", code=1)
         assert seen(study) == before
         other.communicate("")
 
@@ -235,13 +235,13 @@ def test_train_force_keeps_the_older_run_and_clean_removes_what_is_ours(
     assert other_files(ours) == []
     printed = call("clean", ours, code=1, input="n\n")
     assert "net.replaced-1: " in printed
-    assert "stays, not written by neoresponse: notes.txt" in printed
+    assert "kept, not written by neoresponse: notes.txt" in printed
     assert seen(tmp_path / "net.replaced-1") == before
     assert "Removed" in call("clean", ours, "--yes")
     assert list(seen(tmp_path / "net.replaced-1")) == ["notes.txt"]
     assert "Nothing to remove." in call("clean", ours, "--yes")
     assert (ours / "run.json").exists()
-    assert "expected a folder, found none" in call("clean", tmp_path / "nte", code=1)
+    assert "expected a folder, got none" in call("clean", tmp_path / "nte", code=1)
 
 
 def test_a_users_part_file_beside_an_output_stays(phantom, tmp_path):
@@ -293,7 +293,9 @@ def test_two_processes_that_prepare_into_one_folder_never_mix(phantom, config, t
                 other.stdin.flush()
             said = [other.stdout.readline().strip() for other in (one, two)]
             assert "made" in said
-            assert all(text == "made" or "another process at work" in text for text in said), said
+            assert all(
+                text == "made" or "got one that is writing to it" in text for text in said
+            ), said
             refused += said.count("made") == 1
             made = [out, *tmp_path.glob(f"{attempt}.replaced-*")]
             assert len(made) == said.count("made")

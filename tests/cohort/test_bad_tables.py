@@ -75,7 +75,7 @@ def test_a_decimal_comma_is_refused_where_a_point_is_stated(check):
     ("file", "words"),
     [
         ("empty.csv", "expected a table of 1 to"),
-        ("header_only.csv", "got a header alone"),
+        ("header_only.csv", "got only a header"),
         ("gbk_chinese_headers.csv", "expected a column 'patient_id' for patient_id"),
         ("missing_label_column.csv", "expected a column 'pCR' for pcr"),
         ("one_class.csv", "got residual disease alone"),

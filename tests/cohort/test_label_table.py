@@ -90,7 +90,7 @@ def test_a_number_that_is_no_probability_is_named_with_its_row(tmp_path):
         (TEXT, {"columns": ["q"]}, r"expected columns \['q'\], got \['id', 'pCR', 'p'\]"),
         (TEXT, {"columns": ["p", "p"]}, "expected different columns"),
         ("pCR,p\n,0.5\n1,\n0,\n", {}, "expected patients with pCR, p, got none"),
-        ("pCR,p\n", {}, "got a header alone"),
+        ("pCR,p\n", {}, "got only a header"),
         ("pCR,p,p\n1,0.2,0.3\n", {}, "expected each column name once"),
         (b"", {}, "expected a table of 1 to"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", {}, "got binary data"),

@@ -213,5 +213,5 @@ def test_a_copy_of_a_split_is_checked_by_itself(tmp_path, content, words):
 
 
 def test_a_missing_split_is_named(tmp_path):
-    with pytest.raises(RunError, match=r"split\.csv: expected this file, found none"):
+    with pytest.raises(RunError, match=r"split\.csv: expected this file, got none"):
         read_split(tmp_path)

@@ -77,7 +77,7 @@ def test_chinese_text_is_found_from_its_bytes_or_stated(reference, stated):
     ("name", "words"),
     [
         ("empty.csv", "expected a table of 1 to"),
-        ("header_only.csv", "expected patients, got a header alone"),
+        ("header_only.csv", "expected patients, got only a header"),
         ("absent.csv", "expected a patient table, found no file"),
     ],
 )

@@ -51,7 +51,7 @@ EXCLUSIONS = [
     ({"ki67_percent": "30,125"}, "ki67_percent", r"decimal mark '\.', got '30,125'"),
     ({"ki67_percent": "1e1"}, "ki67_percent", "got '1e1'"),
     ({"ki67_percent": "inf"}, "ki67_percent", "expected a number from 0 to 100 .*, got 'inf'"),
-    ({"us_0": "absent.png"}, "us_0", "column 'US_0': expected a file, found none"),
+    ({"us_0": "absent.png"}, "us_0", "column 'US_0': expected a file, got none"),
     ({"us_0": "../outside.png"}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "/etc/hostname"}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "C:\\us\\a.png"}, "us_0", "expected a path inside the cohort folder"),
@@ -60,12 +60,12 @@ EXCLUSIONS = [
     ({"us_0": ".."}, "us_0", "expected a path inside the cohort folder"),
     ({"us_0": "loop.png"}, "us_0", "expected a readable file, got: an impossible path"),
     ({"us_0": "broken.png"}, "us_0", "P2, row 3, column 'US_0': expected a whole image"),
-    ({"us_0": "flat.png"}, "us_0", "column 'US_0': expected a picture, got one flat grey"),
+    ({"us_0": "flat.png"}, "us_0", "column 'US_0': expected an image, got a uniformly grey one"),
     ({"us_0_roi": ""}, "us_0_roi", "expected the outline of the lesion, got none"),
     ({"us_0_roi": "far.json"}, "us_0_roi", "expected an outline inside its image of 100 x 80"),
     ({"us_0_roi": "tiny.json"}, "us_0_roi", "expected a lesion of at least 10 pixels, got 6.0"),
     ({"us_1_roi": "mask.png"}, "us_1_roi", "expected a mask of 100 x 80 .*, got 50 x 50"),
-    *(({word: "absent.json"}, word, "expected a file, found none") for word in OUTLINES),
+    *(({word: "absent.json"}, word, "expected a file, got none") for word in OUTLINES),
     *(({word: "../outside.png"}, word, "a path inside the cohort") for word in OUTLINES),
     *(({word: "broken.json"}, word, f"{word.upper()}': expected whole JSON") for word in OUTLINES),
     ({"slide": "broken.png"}, "slide", "column 'SLIDE': expected a whole image"),
@@ -222,7 +222,10 @@ def test_one_outcome_alone_stops(cohort):
 def test_a_cohort_of_which_nobody_passes_stops(cohort):
     for name in cohort.rows:
         cohort.put(name, ki67_percent="999")
-    assert "got none that passed" in only(cohort.check(), Severity.STOP).message
+    assert (
+        "expected at least one complete patient, got none"
+        in only(cohort.check(), Severity.STOP).message
+    )
 
 
 def test_a_broken_table_stops(cohort):
@@ -237,7 +240,7 @@ def test_a_broken_table_stops(cohort):
     [
         ('er = "ER"', 'oestrogen = "ER"', "columns: expected one of"),
         ('pos = "positive"', 'pos = "yes"', "codes.er: expected .* got .'yes'."),
-        ('er = "ER"', 'er = "PCR"', "expected a column of its own for pcr"),
+        ('er = "ER"', 'er = "PCR"', "expected pcr to have its own column"),
         ('name = "By hand"', 'name = "x"\nnmae = "y"', "nmae"),
         ("[table]", "[table", "expected TOML"),
         ("spacing_mm = 0.1", "spacing_mm = inf", "ultrasound.spacing_mm: .*finite number"),
@@ -253,7 +256,7 @@ def test_a_wrong_cohort_file_is_refused_with_its_key(cohort, old, new, words):
 
 
 def test_a_folder_without_cohort_file_is_refused(tmp_path):
-    with pytest.raises(CohortError, match=r"expected a folder with cohort\.toml, found none"):
+    with pytest.raises(CohortError, match=r"expected a folder with cohort\.toml, got none"):
         check_cohort(tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_a_wrong_table_is_refused_in_one_sentence(tmp_path, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(RunError, match="expected this file, found none"):
+    with pytest.raises(RunError, match="expected this file, got none"):
         read_predictions(tmp_path / "predictions.csv")
 
 

@@ -63,7 +63,7 @@ def test_a_name_that_stands_twice_is_asked_about_and_not_shown(tmp_path):
     file.write_text("y,name,x\n" + "".join(f"{n % 2},{w},{n % 3}\n" for n, w in enumerate(names)))
     table = table_of_file(file, Columns("y"))
     assert list(by_name(table)) == ["x"]
-    expected = "name (7 different values in 8 rows: does a patient stand there twice?)"
+    expected = "name (7 different values in 8 rows: does a patient have two rows?)"
     assert any(expected in note for note in table.notes)
 
 

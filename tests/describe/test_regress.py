@@ -160,7 +160,7 @@ def test_training_patients_do_change_the_numbers():
 def test_without_a_split_the_table_says_that_everybody_was_seen():
     found = regress(replace(cohort(), part=()))
     assert found.fitted_on == "all patients"
-    assert found.notes[0].startswith("No split: the choice has seen all patients")
+    assert found.notes[0].startswith("No split: the variables were chosen on all patients")
 
 
 def test_a_missing_value_leaves_a_patient_out_of_its_models_only():

@@ -168,11 +168,11 @@ def test_two_columns_are_not_compared_in_words_where_patients_are_few():
     text = evaluation_as_text(
         alone.evaluate_table(table(label[few], p=first[few], q=second[few]), SETTINGS)
     )
-    assert "Too few to say: fewer than 10 patients of an outcome" in text
+    assert "Too few to say: fewer than 10 patients with one of the outcomes" in text
     assert "p and q are not compared" in text
     assert " less " not in text
     whole = evaluation_as_text(alone.evaluate_table(table(label, p=first, q=second), SETTINGS))
-    assert "p less q, same patients" in whole
+    assert "p minus q, same patients" in whole
 
 
 def test_words_about_scores_leave_out_what_scores_have_not():
@@ -230,7 +230,7 @@ NAMES = ("--label", "outcome", "--probability", "p", "--set", "evaluate.replicat
 def test_the_command_prints_words_or_one_json_object(file):
     text = call("evaluate", file, *NAMES, "--compare", "q")
     assert "AUC" in text
-    assert "p less q, same patients" in text
+    assert "p minus q, same patients" in text
     found = json.loads(call("evaluate", file, *NAMES, "--json"))
     assert list(found["models"]) == ["p"]
     assert found["comparison"] is None

@@ -68,7 +68,7 @@ def test_the_text_names_a_method_beside_every_number(found):
         "Riley 2021",
     ):
         assert method in text
-    assert f"{found.paired_size} in the test part" in text
+    assert f"{found.paired_size} test patients" in text
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_blanked_lesion_leaves_the_sides_and_what_lies_above():
 
 
 def test_surroundings_alone_withhold_biopsy_and_clinical_values():
-    found = changed("surroundings alone")
+    found = changed("surroundings only")
     assert not found.available["biopsy"].any()
     assert not found.available["clinical"].any()
     assert (found.images["us_1"] == 0).any()

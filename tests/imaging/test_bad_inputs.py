@@ -12,7 +12,7 @@ from neoresponse.types import Box
 REFUSED_DICOM = {
     "dicom/truncated_half.dcm": "expected whole pixel data",
     "dicom/truncated_header.dcm": "expected a DICOM header of modality 'US'",
-    "dicom/no_pixeldata.dcm": "expected pixel data, got a header alone",
+    "dicom/no_pixeldata.dcm": "expected pixel data, got only a header",
     "dicom/wrong_transfer_syntax_says_jpeg.dcm": "expected whole pixel data",
     "dicom/not_dicom_text.dcm": "expected DICOM or a plain image",
     "dicom/empty.dcm": "got an empty file",

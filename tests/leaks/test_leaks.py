@@ -416,7 +416,7 @@ def test_an_image_that_is_not_there_is_named_by_its_row(tmp_path):
     path = write_images(tmp_path / "c")
     with path.open("a") as file:
         file.write("Q1,test,1,71,lost.png\n")
-    with pytest.raises(TableError, match=r"row 6, column 'us_0': expected a file, found none"):
+    with pytest.raises(TableError, match=r"row 6, column 'us_0': expected a file, got none"):
         gather([path])
 
 

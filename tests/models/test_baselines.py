@@ -198,7 +198,7 @@ def test_a_backbone_without_four_maps_in_a_row_is_refused(name):
 def test_a_vit_with_other_tokens_is_refused(name):
     with (
         torch.device("meta"),
-        pytest.raises(ConfigError, match=f"of patch tokens alone, got '{name}'"),
+        pytest.raises(ConfigError, match=f"with only patch tokens, got '{name}'"),
     ):
         timm_backbone(name, image_px=224, weights=None)
 

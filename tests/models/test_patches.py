@@ -183,6 +183,8 @@ def test_a_network_says_whether_it_pools_patches(tiny):
 
 
 def test_joint_excitation_leaves_no_patch_a_vector_of_its_own():
-    with pytest.raises(ValidationError, match="patch_pooling attention needs a vector of each"):
+    with pytest.raises(
+        ValidationError, match="patch_pooling attention needs a separate vector for each"
+    ):
         ModelSettings(**POOLED, se_place="joint")
     assert ModelSettings(**POOLED, se_place="joint", pathways=("biopsy", "dou_ult"))

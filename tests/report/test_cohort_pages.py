@@ -61,7 +61,7 @@ def test_describe_writes_tables_and_landscape(path, tmp_path):
     assert result.exit_code == 0, result.output
     assert {file.name for file in out.iterdir()} - {RECORD} == {
         *("describe.json", "tables.html", "tables.md", "outcome.csv", "parts.csv"),
-        *("landscape.csv", "landscape.svg"),
+        *("landscape.csv", "landscape.svg", ".neoresponse.json"),
     }
     assert "<svg" in (out / "tables.html").read_text()
     content = json.loads((out / "describe.json").read_text())
@@ -109,13 +109,13 @@ def test_columns_can_be_chosen(path):
 def test_a_table_needs_its_outcome_named(path):
     result = call("describe", path)
     assert result.exit_code == 2
-    assert "--label: expected the column with the outcome" in result.output
+    assert "--label: expected the outcome column" in result.output
 
 
 def test_a_cohort_folder_needs_no_outcome_named(phantom):
     result = call("describe", phantom / "cohort", "--label", "pcr")
     assert result.exit_code == 2
-    assert "expected none, cohort.toml says it" in result.output
+    assert "expected none of these with a cohort folder" in result.output
 
 
 def test_a_pair_needs_its_equal_sign(path):

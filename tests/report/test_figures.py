@@ -20,14 +20,14 @@ def test_a_reference_model_looks_the_same_beside_any_runs():
 
 def test_an_estimate_is_said_with_its_interval_or_without_one():
     assert say(ESTIMATE) == "0.812 (0.701–0.923)"
-    assert say(replace(ESTIMATE, low=None, high=None)) == "0.812 (no interval)"
+    assert say(replace(ESTIMATE, low=None, high=None)) == "0.812 (no CI)"
     assert say(replace(ESTIMATE, value=None)) == "not estimable"
 
 
 def test_a_figure_has_no_date_and_the_kept_epoch_is_named():
     epochs = [Epoch(0, 0.7, 0.8, 0.5, None, is_kept=False), Epoch(1, 0.6, 0.7, 0.6, 0.7, True)]
     svg = loss_figure("run_$x$", epochs, is_simulated=False).decode()
-    assert "<!-- kept: epoch 1 -->" in svg
+    assert "<!-- epoch 1 kept -->" in svg
     assert "<!-- run_$x$: loss -->" in svg
     assert not re.search(r"<dc:date>|20\d\d-\d\d-\d\d", svg)
 

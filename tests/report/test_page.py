@@ -193,12 +193,12 @@ def test_each_absent_part_is_named_with_the_step_that_makes_it(make_study, tmp_p
     work = make_study(without=tuple(part for part in steps if part != there))
     text = Reader(write_report(work, tmp_path / "report").read_text()).text
     for part, step in steps.items():
-        sentence = f"run neoresponse {step} and make this report again"
+        sentence = f"Run neoresponse {step}, then neoresponse report."
         assert (sentence in text) == (part != there)
 
 
 def test_a_complete_study_misses_nothing(page):
-    assert "make this report again" not in Reader(page).text
+    assert "then neoresponse report" not in Reader(page).text
     assert "Made for a test." in Reader(page).text
 
 
@@ -228,7 +228,7 @@ def test_the_same_study_gives_the_same_bytes(report, whole_study, tmp_path):
 def test_a_missing_heat_map_stops_before_anything_is_written(make_study, tmp_path):
     work = make_study(without=("runs", "evaluation"))
     (work / "explain" / "se_crosst" / "P000_us_0.png").unlink()
-    with pytest.raises(RunError, match=r"P000_us_0.png: expected this picture, found none"):
+    with pytest.raises(RunError, match=r"P000_us_0.png: expected this picture, got none"):
         write_report(work, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
@@ -251,15 +251,15 @@ def test_an_unfinished_training_says_so(make_study, tmp_path):
 
 
 def test_predictions_of_the_reference_model_alone_make_a_report(make_study, tmp_path):
-    work = make_study(runs=())  # all three reference models, and nothing to hold against them
+    work = make_study(runs=())  # all three reference models, and no network
     page = write_report(work, tmp_path / "report").read_text()
-    assert "There is nothing to compare" in page
+    assert "Nothing to compare: this needs" in page
 
 
 def test_each_row_of_heat_maps_says_what_its_heat_speaks_for(page):
     text = Reader(page).text
-    assert "Probability of pCR: 0.750 Heat: what speaks for pCR" in text
-    assert "Probability of pCR: 0.250 Heat: what speaks for residual disease" in text
+    assert "Probability of pCR: 0.750 Heat: supports pCR" in text
+    assert "Probability of pCR: 0.250 Heat: supports residual disease" in text
 
 
 @pytest.mark.parametrize(
@@ -298,9 +298,9 @@ def test_a_network_below_a_reference_model_is_named_in_the_result(make_study):
     metrics["runs"]["size_change_only"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 0.999
     write_json(path, metrics)
     below = Reader(write_report(work, work / "below").read_text()).text
-    assert "size-change-only reaches 0.999" in below
-    assert "se_crosst does worse than a reference model." in below
-    assert "worse than a reference model" not in plain
+    assert "size change only, AUC 0.999" in below
+    assert "Lower AUC than the best reference model: se_crosst." in below
+    assert "Lower AUC than" not in plain
 
 
 def test_with_few_patients_the_result_gives_no_verdict_and_draws_no_comparison(make_study):
@@ -310,31 +310,34 @@ def test_with_few_patients_the_result_gives_no_verdict_and_draws_no_comparison(m
     metrics["runs"]["size_change_only"]["cohorts"]["TC1+TC2"]["auc"]["value"] = 1.0
     write_json(path, metrics)
     text = Reader(write_report(work, work / "report").read_text()).text
-    assert "too few to say: fewer than 10 patients of an outcome" in text
-    assert "against clinical" not in text
-    assert "worse than a reference model" not in text
-    assert "Only one right" not in text
+    assert "too few to say: fewer than 10 patients with one of the outcomes" in text
+    assert "compared with clinical variables only" not in text
+    assert "Lower AUC than" not in text
+    assert "Correct in one only" not in text
     enough = Reader(write_report(make_study(), work / "enough").read_text()).text
     assert "too few to say" not in enough
-    assert "Only one right" in enough
+    assert "compared with clinical variables only" in enough
+    assert "Correct in one only" in enough
 
 
 def test_with_cross_validation_its_result_is_the_headline(make_study):
     work = make_study()
     auc = {"value": 0.7125, "low": 0.6, "high": 0.8, "num_patients": 40, "method": "", "note": ""}
+    numbers = {"auc": auc, "by_fold": [], "deviation_over_folds": 0.1}
     content = {
+        **{"is_simulated": True, "cohort_name": "Phantom of the demo"},
         **{"schema": "neoresponse.cross-validation/2", "confidence": 0.95, "num_folds": 5},
-        **{"is_simulated": True, "cohort_name": "c"},
         **{"num_repeats": 2, "num_patients": 40, "num_pcr": 9, "num_inner_folds": 0},
-        **{"run_order": ["se_crosst"], "comparisons": [], "times_chosen": {}},
-        "runs": {"se_crosst": {"auc": auc, "by_fold": [], "deviation_over_folds": 0.1}},
+        **{"run_order": ["se_crosst", "clinical_only"], "comparisons": [], "times_chosen": {}},
+        "runs": {"se_crosst": numbers, "clinical_only": numbers},
     }
     folder = work / "cross-validation" / "evaluation"
     folder.mkdir(parents=True)
     write_json(folder / "cross-validation.json", content)
     text = Reader(write_report(work, work / "report").read_text()).text
-    result = text[text.index("Result Cross-validation, 2 × 5 folds") : text.index("The one split")]
+    result = text[text.index("Result Cross-validation, 2 × 5 folds") : text.index("Single split")]
     assert "40 patients (9 pCR)" in result
+    assert "Clinical variables only" not in result
     assert "0.71" in result
     assert "too few to say" in result
 
@@ -346,7 +349,7 @@ def test_a_contradiction_among_our_numbers_is_shown_in_the_result(make_study):
     found["sentence"] = "metrics.json, TC1 / net: AUC 2.0. This cannot be."
     write_json(path, json.loads(path.read_text()) | {"contradictions": [found]})
     text = Reader(write_report(work, work / "report").read_text()).text
-    assert "The audit found 1 contradiction among" in text
+    assert "1 contradiction between numbers of this report" in text
     assert "This cannot be." in text
 
 
@@ -368,9 +371,9 @@ def test_the_page_shows_the_distance_to_the_best_possible_of_a_phantom_alone(mak
     plain = write_report(work, work / "plain").read_text()
     write_json(path, {**metrics, "limits": [limit]})
     page = write_report(work, work / "limited").read_text()
-    assert "Beside the best possible" in page
+    assert "Best possible AUC" in page
     assert "0.934" in page
-    assert "Beside the best possible" not in plain
+    assert "Best possible AUC" not in plain
     table = (work / "limited" / "tables" / "limits.csv").read_text()
     assert "us_0+us_1" in table
     assert "SIMULATED" in table

@@ -42,7 +42,7 @@ def study(work):
 
 
 def test_each_table_of_the_paper_holds_the_runs_that_fit_it(study):
-    found = {table.number: (dict(table.runs), table.lacking) for table in study_tables(study)}
+    found = {table.number: (dict(table.runs), table.missing) for table in study_tables(study)}
     assert found == {
         3: ({"SE-CrossT": "a", "vgg16": "b"}, ()),
         4: ({"WSIs": "d", "US": "e", "Multimodal": "a"}, ()),
@@ -102,7 +102,7 @@ def test_the_tables_lie_beside_the_page_and_stand_in_it(work, tmp_path):
 def test_a_study_of_few_runs_names_what_it_lacks(make_study, tmp_path):
     work = make_study(runs=("only",), networks={"only": {}}, without=("check", "split", "explain"))
     tables = {table.number: table for table in study_tables(read_study(work))}
-    assert tables[4].lacking == ("WSIs", "US")
+    assert tables[4].missing == ("WSIs", "US")
     assert dict(tables[5].runs) == {"SE-CrossT based": "only"}
     page = write_report(work, tmp_path / "report").read_text()
     assert "Not in this study: WSIs, US." in page

@@ -95,10 +95,10 @@ def test_a_trial_is_the_mean_over_the_folds_at_the_kept_epoch(searched):
         assert float(row["value"]) == pytest.approx(np.mean(values), abs=1e-15)
 
 
-def test_the_result_says_that_it_is_simulated_and_that_it_flatters(searched):
+def test_the_result_says_that_it_is_simulated_and_optimistic(searched):
     folder, lines = searched
     assert "SIMULATED" in (folder / "best.toml").read_text()
-    assert "flatters" in (folder / "best.toml").read_text()
+    assert "therefore optimistic" in (folder / "best.toml").read_text()
     assert "trial 2 (3 of 3): mean validation AUC" in lines[-1]
     assert "; about " in lines[1]
     assert "left" not in lines[-1]

@@ -101,7 +101,7 @@ def test_a_difference_of_log_scores_is_that_of_log_losses():
 
 def test_a_difference_of_log_scores_says_why_it_is_missing():
     assert log_score_difference([1, 0], [0.0, 0.5], [0.5, 0.5]).note.startswith("not estimable")
-    assert log_score_difference([1, 0], [0.4, 0.5], [0.4, 0.5]).note.startswith("no interval")
+    assert log_score_difference([1, 0], [0.4, 0.5], [0.4, 0.5]).note.startswith("no CI")
 
 
 def test_one_step_of_the_score_is_newtons_first_step():

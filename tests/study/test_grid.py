@@ -136,9 +136,9 @@ def test_a_cohort_from_elsewhere_is_judged_by_our_threshold_and_our_reference_mo
 def test_the_report_shows_seeds_folds_and_cohorts_from_elsewhere(done):
     page = (done / "report" / "report.html").read_text()
     section = page[page.index('id="repeats"') : page.index('id="training"')]
-    assert "AUC from seed to seed" in section
+    assert "AUC by seed" in section
     assert "Cross-validation: 1 × 2 folds" in section
-    assert re.search(r"Cohorts from elsewhere.*SIMULATED", section, re.DOTALL)
+    assert re.search(r"External cohorts.*SIMULATED", section, re.DOTALL)
     assert "us-seed-2" in page[page.index('id="training"') :]
     for name in ("seeds", "cross_validation", "external"):
         assert (done / "report" / "tables" / f"{name}.csv").is_file()
@@ -186,7 +186,7 @@ def test_a_run_that_fails_does_not_stop_the_others(tiny, phantom, tmp_path):
         {**tiny.model_dump(), "cohort": phantom / "cohort", "runs": runs}
     )
     seen = []
-    with pytest.raises(RunError, match="every training to end well, 1 did not") as caught:
+    with pytest.raises(RunError, match="every training to finish, 1 failed") as caught:
         run_study(settings, tmp_path / "study", watch=lambda states, _left: seen.append(states))
     assert "broken: " in str(caught.value)
     assert "others.safetensors" in str(caught.value)
@@ -293,7 +293,7 @@ def test_eight_programs_that_start_at_once_damage_nothing_and_do_each_run_once(p
     assert sum(wrote) == 1
     for out, error, code in ends:
         if code:
-            assert "found another process at work" in error
+            assert "got one that is writing to it" in error
             assert "Traceback" not in error
             assert "wrote" not in out
     assert any(code == 0 for _, _, code in ends)

@@ -55,7 +55,7 @@ def test_a_training_with_another_recipe_is_kept_and_comes_back(finished, one_run
     started, lines = run(other, folder, jobs)
     assert [job["do"] for job in started] == ["train"]
     (kept,) = kept_trainings(folder)
-    moved = f"what was trained with other inputs moved to kept/{kept.folder.name}"
+    moved = f"training with other inputs moved to kept/{kept.folder.name}"
     assert f"train se_crosst: {moved}" in lines
     assert kept.is_finished
     assert kept.folder.name == f"se_crosst-{kept.inputs.identity[:12]}"

@@ -200,7 +200,7 @@ def test_a_study_inside_its_cohort_is_refused(settings):
 
 
 def test_two_processes_do_not_work_in_one_study(done, settings):
-    with only_one(done[0]), pytest.raises(RunError, match="found another process at work"):
+    with only_one(done[0]), pytest.raises(RunError, match="got one that is writing to it"):
         run_study(settings, done[0])
 
 

@@ -193,7 +193,7 @@ def run_python(code, *arguments):
 
 def test_a_missing_compiler_is_named(monkeypatch):
     monkeypatch.setattr(arrange_module.shutil, "which", lambda _: None)
-    with pytest.raises(RunError, match=r"train\.compile: expected a C\+\+ compiler, found none"):
+    with pytest.raises(RunError, match=r"train\.compile: expected a C\+\+ compiler, got none"):
         arrange(tiny_network(), TrainSettings(compile=True))
 
 

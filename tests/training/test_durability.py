@@ -254,7 +254,7 @@ def test_what_a_killed_process_was_writing_is_removed_and_a_users_file_stays(
 def test_a_second_process_does_not_train_into_the_same_folder(
     stopped, store, assignments, quick, monkeypatch
 ):
-    with only_one(stopped), pytest.raises(RunError, match="found another process at work"):
+    with only_one(stopped), pytest.raises(RunError, match="got one that is writing to it"):
         train_run(store, assignments, quick, stopped)
 
 

@@ -215,7 +215,7 @@ def test_a_loss_that_is_no_number_names_the_patient_whichever_process_held_it(ou
 
 def test_a_process_that_ends_alone_says_why_and_the_first_says_that_one_did(out):
     first, second = said(out, "out_of_memory")
-    assert first[2].startswith("process 0 of 2: expected all processes of this training to go on")
+    assert first[2].startswith("process 0 of 2: expected all processes of this training to keep")
     assert second[2].startswith("train.batch_size: expected memory for 2 samples at once")
 
 
@@ -236,7 +236,7 @@ def test_the_command_trains_under_torchrun_and_says_so_once(store, run, quick, t
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("kept epoch 0") == done.stdout.count("Wrote ") == 1
+    assert done.stdout.count("epoch 0 kept") == done.stdout.count("Wrote ") == 1
     assert (tmp_path / "run" / "run.json").is_file()
 
 

@@ -75,7 +75,7 @@ def tables_of_json(content: Content) -> Tables:
     if found == Tables():
         raise TableError(
             "tables: expected rates by cohort and model, a list of odds ratios, or rows of two "
-            "groups, found none. See the manual, 'How to audit a table'."
+            "groups, got none. See the manual, 'How to audit a table'."
         )
     return found
 

@@ -160,7 +160,7 @@ def _group_size(row: LevelsRow, group: int) -> int:
 
 def _wrong_percent(row: LevelsRow, level: Level, group: int, possible: str) -> Contradiction:
     """A percentage that is not its count's."""
-    printed = f"{level.counts[group]} ({level.percents[group]} %)"
+    printed = f"{level.counts[group]} ({level.percents[group]}%)"
     return Contradiction(
         table=row.table,
         row=f"{row.row}: {level.name}",

@@ -91,7 +91,7 @@ def wide_enough(
             "too narrow",
             f"width at least {LEAST_SHARE * least:.3f}",
             f"The interval is {widest:.3f} wide at most; {row.num_patients} patients allow no "
-            f"usual {100 * row.confidence:g} % interval below {least:.3f}, and this is less than "
+            f"usual {100 * row.confidence:g}% CI below {least:.3f}, and this is less than "
             f"{LEAST_SHARE:g} of it.",
         )
 

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=ANY_PATH)
 @click.option("--kept", is_flag=True, help="Also trainings that a study keeps for a later setting.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 def clean(folders: tuple[Path, ...], kept: bool, yes: bool) -> None:
-    """Remove older results: what --force kept as FOLDER.replaced-1, beside FOLDER or inside it.
+    """Remove older results that --force set aside.
 
-    With --kept also the trainings in FOLDER/kept, which took hours and cannot be brought back then.
-    Lists them with their sizes, then asks. Only files that neoresponse wrote are removed: yours in
-    these folders stay, and are listed too. So is what a killed process left half written.
+    Looks beside and inside FOLDER for FOLDER.replaced-1 and the like, and for what a killed process
+    left behind; lists all with their sizes, then asks. Only files that neoresponse wrote are
+    removed; your own files in these folders are listed and kept. With --kept also the trainings in
+    FOLDER/kept, which took hours and cannot be restored.
+
+    Example: neoresponse clean my-study
     """
     from neoresponse.folders import find_older, remove_older
     from neoresponse.study.kept import kept_trainings
@@ -32,8 +35,8 @@ def clean(folders: tuple[Path, ...], kept: bool, yes: bool) -> None:
     if trainings and not kept:
         in_all = _in_words(sum(one.num_bytes for one in trainings))
         click.echo(f"{len(trainings)} kept trainings stay ({in_all}); --kept removes them.")
-    size = sum(one.num_bytes for one in older)
-    if not any(one.ours for one in older):
+    size = sum(folder.num_bytes for folder in older)
+    if not any(folder.ours for folder in older):
         click.echo("Nothing to remove.")
         return
     if not yes:
@@ -43,12 +46,12 @@ def clean(folders: tuple[Path, ...], kept: bool, yes: bool) -> None:
 
 
 def _show(older: "Sequence[Older]") -> None:
-    """One line per folder, and one per file of somebody else."""
-    for one in older:
-        num, size = len(one.ours), _in_words(one.num_bytes)
-        click.echo(f"{one.folder}: {num} file{'' if num == 1 else 's'}, {size}")
-        for path in one.others:
-            click.echo(f"  stays, not written by neoresponse: {path.relative_to(one.folder)}")
+    """One line per folder, and one per file that neoresponse did not write."""
+    for result in older:
+        num, size = len(result.ours), _in_words(result.num_bytes)
+        click.echo(f"{result.folder}: {num} file{'' if num == 1 else 's'}, {size}")
+        for path in result.others:
+            click.echo(f"  kept, not written by neoresponse: {path.relative_to(result.folder)}")
 
 
 def _in_words(num_bytes: int) -> str:

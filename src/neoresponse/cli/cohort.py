@@ -27,9 +27,13 @@ from neoresponse.cli.options import (
 
 @click.command()
 @click.argument("out", type=FOLDER)
-@click.option("--patients", type=click.IntRange(1, 99_999), help="How many; 596 by default.")
-@click.option("--seed", type=click.IntRange(0), help="The same seed gives the same bytes.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; one per core by default.")
+@click.option("--patients", type=click.IntRange(1, 99_999), help="Number of patients; default 596.")
+@click.option(
+    "--seed", type=click.IntRange(0), help="Random seed; the same seed gives identical files."
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Parallel processes; default: one per core."
+)
 @settings_options
 @force_option
 def phantom(
@@ -41,7 +45,13 @@ def phantom(
     changes: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Simulate a hospital: OUT/cohort is what it sends, OUT/truth what nobody else knows."""
+    """Simulate the cohort of a hospital.
+
+    OUT/cohort holds what a hospital would send: images, slides and a patient table. OUT/truth holds
+    the simulated truth behind them, which no network may use.
+
+    Example: neoresponse phantom my-phantom --patients 60
+    """
     from neoresponse.folders import keep_apart
     from neoresponse.phantom.writer import write_phantom
     from neoresponse.settings.toml import run_settings
@@ -65,13 +75,16 @@ def phantom(
 @click.command()
 @click.argument("cohort", type=FOLDER)
 @click.argument("out", type=FOLDER, required=False)
-@click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
+@click.option("--unlabelled", is_flag=True, help="For prediction: the outcome column is optional.")
 @json_option
 @force_option
 def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force: bool) -> None:
-    """Check every patient of COHORT and list all findings; write them to OUT where it is given.
+    """Check a cohort and list every finding.
 
-    Exit code 1 where a patient would be left out or nothing can go on.
+    Reads the patient table, images, outlines and slides of COHORT. With OUT, also writes the
+    findings there. Exit code 1 if a patient would be left out or the cohort cannot be used.
+
+    Example: neoresponse check my-cohort
     """
     from neoresponse.cohort.validate import check_cohort, write_check
     from neoresponse.contracts.flow import Flow
@@ -81,8 +94,8 @@ def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force
         check_output(out, mark=Flow.FILE_NAME, force=force, inputs=(cohort,))
     checked = check_cohort(cohort, need_label=not unlabelled, track=track)
     if out is not None:
-        with new_folder(out, mark=Flow.FILE_NAME, force=force) as part:
-            write_check(part, checked)
+        with new_folder(out, mark=Flow.FILE_NAME, force=force) as folder:
+            write_check(folder, checked)
     if as_json:
         click.echo(json_module.dumps([asdict(finding) for finding in checked.findings], indent=1))
         sys.exit(has_grave_findings(checked))
@@ -101,7 +114,12 @@ def check(cohort: Path, out: Path | None, unlabelled: bool, as_json: bool, force
 def split(
     cohort: Path, out: Path, config: str | None, changes: tuple[str, ...], force: bool
 ) -> None:
-    """Decide, by patient, who of COHORT is trained on; write it to OUT."""
+    """Split the patients into training, validation and test.
+
+    No patient is in two groups. TC1 is the unifocal, TC2 the multifocal test cohort.
+
+    Example: neoresponse split my-cohort work/split
+    """
     from neoresponse.settings.toml import run_settings
 
     settings = run_settings(config, changes)
@@ -116,8 +134,8 @@ def split(
     checked = check_cohort(cohort, track=track)
     raise_on_stop(checked)
     assignments = split_patients(checked.patients, settings.split, seed=settings.seed)
-    with new_folder(out, mark=SplitSummary.FILE_NAME, force=force) as part:
-        write_split(part, assignments, settings.train.augment, seed=settings.seed)
+    with new_folder(out, mark=SplitSummary.FILE_NAME, force=force) as folder:
+        write_split(folder, assignments, settings.train.augment, seed=settings.seed)
     show_split(out, settings.split)
     wrote(out, f"neoresponse prepare {cohort} {out.parent / 'prepared'}")
 
@@ -125,7 +143,7 @@ def split(
 @click.command()
 @click.argument("cohort", type=FOLDER)
 @click.argument("out", type=FOLDER)
-@click.option("--unlabelled", is_flag=True, help="The cohort is for prediction; labels may lack.")
+@click.option("--unlabelled", is_flag=True, help="For prediction: the outcome column is optional.")
 @settings_options
 @force_option
 def prepare(
@@ -136,9 +154,12 @@ def prepare(
     changes: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Cut crops and patches of COHORT into the store OUT.
+    """Crop the images of a cohort and store them for training.
 
-    With --force, rows of an older store at OUT are reused where nothing changed.
+    Reads COHORT and writes the lesion crops and biopsy patches to OUT. With --force, images of an
+    older OUT that did not change are reused.
+
+    Example: neoresponse prepare my-cohort work/prepared
     """
     from neoresponse.settings.toml import run_settings
 
@@ -166,10 +187,11 @@ def prepare(
 @click.argument("out", type=FOLDER)
 @force_option
 def reference(prepared: Path, split_folder: Path, out: Path, force: bool) -> None:
-    """Fit the reference models of SPLIT on the store PREPARED; write them to OUT.
+    """Fit the reference models that a network has to beat.
 
-    They are what is known without a network: the four clinical variables, the subtype alone, and
-    how much smaller the lesion became. Only training patients are fitted on.
+    Three logistic regressions on what is known without images: the four clinical variables, the
+    subtype only, and the change in tumour size only. They are fitted on the training patients of
+    SPLIT and written to OUT.
 
     Example: neoresponse reference work/prepared work/split work/reference
     """
@@ -181,6 +203,6 @@ def reference(prepared: Path, split_folder: Path, out: Path, force: bool) -> Non
 
     check_output(out, mark=ReferenceCard.FILE_NAME, force=force, inputs=(prepared, split_folder))
     store, assignments = open_store(prepared), read_split(split_folder)
-    with new_folder(out, mark=ReferenceCard.FILE_NAME, force=force) as part:
-        write_reference(part, store, assignments)
+    with new_folder(out, mark=ReferenceCard.FILE_NAME, force=force) as folder:
+        write_reference(folder, store, assignments)
     wrote(out, f"neoresponse evaluate RUN... {out.parent / 'evaluation'} --reference {out}")

@@ -48,9 +48,9 @@ def track(items: Iterable[T], *, name: str, total: int | None = None) -> Iterato
 
 @contextmanager
 def watching() -> "Iterator[Watch]":
-    """A table of trainings under way, which stays in its place on the error stream.
+    """A table of running trainings, updated in place on the error stream.
 
-    Where no terminal is, a line whenever one of them has ended.
+    Without a terminal: one line whenever a training ends.
     """
     from rich.console import Console
     from rich.live import Live
@@ -60,7 +60,7 @@ def watching() -> "Iterator[Watch]":
         ended: set[str] = set()
 
         def tell(states: "Sequence[JobState]", left_s: float | None) -> None:
-            now = {one.name for one in states if one.state in ("done", "failed")}
+            now = {job.name for job in states if job.state in ("done", "failed")}
             if now - ended:
                 ended.update(now)
                 click.echo(_all_in_words(states, left_s), err=True)
@@ -73,7 +73,7 @@ def watching() -> "Iterator[Watch]":
         live.start()
         rows = max(4, console.height - 6)
         live.update(_table(states, left_s, rows=rows), refresh=True)
-        if not any(one.state in ("waiting", "training") for one in states):
+        if not any(job.state in ("waiting", "training") for job in states):
             live.stop()  # other steps show their own progress
 
     try:
@@ -83,19 +83,19 @@ def watching() -> "Iterator[Watch]":
 
 
 def wrote(path: Path, next_command: str) -> None:
-    """Say what was written, and what comes next."""
+    """Say what was written, and the next command."""
     click.echo(f"Wrote {path}\nNext: {next_command}")
 
 
 def show_findings(checked: "CheckedCohort") -> None:
-    """All findings, the gravest first, then the count."""
+    """All findings, the most serious first, then the count."""
     for severity in ("stop", "exclude", "note"):
         for finding in checked.findings:
             if finding.severity == severity:
                 click.echo(
                     f"{severity:8} {finding.patient_id or '-'} {finding.where}: {finding.message}"
                 )
-    click.echo(f"{len(checked.patients)} patients pass, {num_left_out(checked)} left out")
+    click.echo(f"{len(checked.patients)} patients included, {num_left_out(checked)} left out")
 
 
 def num_left_out(checked: "CheckedCohort") -> int:
@@ -113,20 +113,22 @@ def show_split(folder: Path, settings: "SplitSettings | None" = None) -> None:
     for name in ("train", "validation", "TC1", "TC2"):
         count = summary.counts[name]
         num_residual = count.num_patients - count.num_pcr
-        click.echo(f"{name} {count.num_patients} ({count.num_pcr}/{num_residual})")
+        click.echo(
+            f"{name}: {count.num_patients} patients, {count.num_pcr} pCR, {num_residual} residual"
+        )
     num_divided = sum(summary.counts[name].num_patients for name in ("train", "validation", "TC1"))
     unused = None if settings is None else unused_preset(num_divided, settings)
     if unused:
         click.echo(unused)
     samples = summary.samples
     click.echo(
-        f"training samples: {samples.balanced} balanced, {samples.augmented} augmented, "
-        f"{samples.with_ultrasound_versions:,} with ultrasound versions"
+        f"training samples: {samples.balanced} after balancing, {samples.augmented} after "
+        f"augmentation, {samples.with_ultrasound_versions:,} with all ultrasound versions"
     )
 
 
 def show_study(folder: Path, settings: "SplitSettings | None" = None) -> None:
-    """What a finished study says at its end: the split, who was left out, whom training saw."""
+    """What a finished study says at its end: the split, the patients left out or seen before."""
     from neoresponse.contracts.metrics import Metrics
     from neoresponse.contracts.record import read_record
 
@@ -158,16 +160,16 @@ def _table(states: "Sequence[JobState]", left_s: float | None, *, rows: int) -> 
     from rich.table import Table
 
     table = Table(title=_all_in_words(states, left_s), title_justify="left", box=None)
-    for name in ("training", "state", "epoch", "best on validation", "left"):
+    for name in ("training", "state", "epoch", "best on validation", "time left"):
         table.add_column(name, justify="left" if name in ("training", "state") else "right")
     ranks = {"failed": 0, "training": 1, "waiting": 2, "done": 3}
-    shown = sorted(states, key=lambda one: ranks[one.state])[:rows]
-    for one in (one for one in states if one in shown):
-        epoch = f"{one.epoch}/{one.num_epochs}" if one.num_epochs and one.epoch else ""
-        best = "" if one.best is None else f"{one.measure} {one.best:.3f}"
-        left = "" if one.state != "training" else say_seconds(one.left_s)
-        style = {"failed": "red", "done": "green", "waiting": "dim"}.get(one.state, "")
-        table.add_row(one.name, one.state, epoch, best, left, style=style)
+    shown = sorted(states, key=lambda job: ranks[job.state])[:rows]
+    for job in (job for job in states if job in shown):
+        epoch = f"{job.epoch}/{job.num_epochs}" if job.num_epochs and job.epoch else ""
+        best = "" if job.best is None else f"{job.measure} {job.best:.3f}"
+        left = "" if job.state != "training" else say_seconds(job.left_s)
+        style = {"failed": "red", "done": "green", "waiting": "dim"}.get(job.state, "")
+        table.add_row(job.name, job.state, epoch, best, left, style=style)
     if len(states) > rows:
         table.add_row(f"and {len(states) - rows} more", style="dim")
     return table
@@ -175,15 +177,15 @@ def _table(states: "Sequence[JobState]", left_s: float | None, *, rows: int) -> 
 
 def _all_in_words(states: "Sequence[JobState]", left_s: float | None) -> str:
     """How many are done, and how long it may take."""
-    num_done = sum(one.state == "done" for one in states)
-    failed = sum(one.state == "failed" for one in states)
+    num_done = sum(job.state == "done" for job in states)
+    failed = sum(job.state == "failed" for job in states)
     text = f"{num_done} of {len(states)} trainings done"
     text += f", {failed} failed" if failed else ""
     return text if left_s is None else f"{text}, about {say_seconds(left_s)} left"
 
 
 def say_seconds(seconds: float | None) -> str:
-    """A time to come, as exactly as it is known."""
+    """The time left, in the unit that reads best."""
     if seconds is None:
         return "?"
     if seconds < 60:

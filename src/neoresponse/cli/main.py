@@ -34,7 +34,7 @@ class OrderedGroup(click.Group):
             click.echo(f"{error.title}: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Stopped. Run the same command again to go on.", err=True)
+            click.echo("Stopped. Run the same command again to continue.", err=True)
             ctx.exit(1)
 
 
@@ -43,7 +43,8 @@ class OrderedGroup(click.Group):
 def main() -> None:
     """Predict pathologic complete response in breast cancer. For research use only.
 
-    Verbs stand in the order of the data; `study` does all of them, `demo` shows it on a phantom.
+    `demo` shows everything on simulated patients; `study` runs a whole study. The verbs from
+    `check` to `report` are its steps, in this order.
     """
 
 

@@ -36,10 +36,13 @@ def search(
     changes: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Search for good settings among the training patients of SPLIT; OUT/best.toml is the best.
+    """Search for good training settings.
 
-    What may vary stands under [search.space] of the settings. Validation and test patients of SPLIT
-    are not looked at. A search that was stopped goes on when the same command is given again.
+    Uses only the training patients of SPLIT; validation and test patients play no role. The
+    settings to vary are listed under [search.space]. The best settings are in OUT/best.toml. Run
+    the same command again to continue a search that was stopped.
+
+    Example: neoresponse search work/prepared work/split work/search
     """
     from neoresponse.settings.toml import run_settings
 
@@ -74,10 +77,13 @@ def train(
     changes: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Train one network on the store PREPARED and the split SPLIT; write the run folder OUT.
+    """Train one network.
 
-    A run that was stopped goes on where it stood when the same command is given again. Under
-    torchrun, several processes train it together.
+    Uses the images in PREPARED and the groups in SPLIT, and writes the run folder OUT. Run the same
+    command again to continue a training that was stopped. Under torchrun, several processes share
+    the training.
+
+    Example: neoresponse train work/prepared work/split work/runs/first
     """
     from neoresponse.settings.toml import run_settings
 
@@ -97,7 +103,7 @@ def train(
                 keep_older_run(out, store, assignments, settings)
         summary = train_run(store, assignments, settings, out, track=track)
     if team.is_first:
-        click.echo(f"{summary.num_parameters:,} parameters, kept epoch {summary.kept_epoch}")
+        click.echo(f"{summary.num_parameters:,} parameters, epoch {summary.kept_epoch} kept")
         wrote(out, f"neoresponse predict {out} {prepared}")
 
 
@@ -107,11 +113,13 @@ def train(
 @click.argument("out", type=FOLDER, required=False)
 @force_option
 def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
-    """Predict with the model of RUN.
+    """Predict pCR with a trained network.
 
-    Without OUT: the patients of RUN's own split, into RUN/predictions.csv. With OUT: every patient
-    of PREPARED as a new cohort, into OUT/predictions.csv. Under torchrun, several processes share
-    the patients.
+    Without OUT: predicts the patients of RUN's own split and writes RUN/predictions.csv. With OUT:
+    predicts every patient in PREPARED as a new cohort and writes OUT/predictions.csv. Under
+    torchrun, several processes share the patients.
+
+    Example: neoresponse predict work/runs/first work/prepared
     """
     from contextlib import ExitStack
 
@@ -130,21 +138,19 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
         with team.together():
             if out is not None:
                 check_output(out, mark=CARD_NAME, force=force, inputs=(run, prepared))
-            part = out or run
+            folder = out or run
             if out is None and written.exists() and not force:
-                raise RunError(
-                    f"{written}: expected no file, found one. Add --force to replace it."
-                )
+                raise RunError(f"{written}: expected no file, got one. Add --force to replace it.")
             if out is None and team.is_first:
                 stack.enter_context(only_one(run))
             elif out is not None and team.is_first:
-                part = stack.enter_context(new_folder(out, mark=CARD_NAME, force=force))
+                folder = stack.enter_context(new_folder(out, mark=CARD_NAME, force=force))
         if out is None:
             predict_run(run, store, track=track)
         else:
-            predict_new(run, store, part, track=track)
+            predict_new(run, store, folder, track=track)
             if team.is_first:
-                _describe_new(run, store, part)
+                _describe_new(run, store, folder)
     if not team.is_first:
         return
     if out is None:
@@ -155,7 +161,7 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
 
 
 def _describe_new(run: Path, store: "Store", folder: Path) -> None:
-    """What stands beside predictions of a new cohort: the run's threshold, and who they are."""
+    """Add the threshold and the patients' characteristics to predictions of a new cohort."""
     from neoresponse.contracts.predictions import read_card, write_card
     from neoresponse.evaluation.operating_point import operating_point_of_run
     from neoresponse.evaluation.reference import write_patient_characteristics

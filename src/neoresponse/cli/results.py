@@ -29,21 +29,27 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path),
 )
-@click.option("--label", metavar="COLUMN", help="Of any table: the column with the outcome.")
-@click.option("--probability", metavar="COLUMN", help="The column with the probability of pCR.")
-@click.option("--compare", metavar="COLUMN", help="A second one, compared with the first.")
+@click.option("--label", metavar="COLUMN", help="Outcome column of a table.")
+@click.option("--probability", metavar="COLUMN", help="Column with the probability of pCR.")
+@click.option(
+    "--compare", metavar="COLUMN", help="Second probability column, compared with the first."
+)
 @outcome_options
-@click.option("--patient", metavar="COLUMN", help="Averages the rows of each patient.")
-@click.option("--threshold", type=float, help="Called pCR from here on; 0.5 by default.")
+@click.option(
+    "--patient", metavar="COLUMN", help="Patient column; the rows of a patient are averaged."
+)
+@click.option(
+    "--threshold", type=float, help="Probabilities from here on count as pCR; default 0.5."
+)
 @click.option(
     "--reference",
     type=FOLDER,
-    help="Folder of reference models; by default reference/ beside OUT or beside runs/.",
+    help="Folder of reference models; default: reference/ beside OUT or runs/.",
 )
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Of a phantom: hold runs against the best possible.",
+    help="OUT/truth of a phantom: compares with the best possible AUC.",
 )
 @settings_options
 @json_option
@@ -57,15 +63,17 @@ def evaluate(
     config: str | None,
     changes: tuple[str, ...],
     force: bool,
-    **table: Any,  # noqa: ANN401 (options of a table alone)
+    **table: Any,  # noqa: ANN401 (options of a table only)
 ) -> None:
-    """Compute every number of predictions, with intervals.
+    """Compute AUC, rates and calibration with 95% CIs.
 
-    With --label and --probability: of any CSV or XLSX table, printed, and written to OUT where it
-    is given. The outcome is 1, true, yes or pCR, or 0, false, no or RD; else --pcr says what means
-    pCR. Nothing is chosen on these patients: the threshold is 0.5 or the one you give.
+    Of run folders or predictions files: compares all SOURCEs and writes the folder OUT.
 
-    Without: of run folders or predictions files SOURCE..., written to the folder OUT.
+    Of any CSV or XLSX table, with --label and --probability: prints the numbers, and writes them to
+    OUT if given. The outcome is 1, true, yes or pCR, and 0, false, no or RD; for anything else say
+    which value means pCR with --pcr. The threshold is 0.5 or the one you give.
+
+    Example: neoresponse evaluate table.csv --label pcr --probability score
     """
     from neoresponse.folders import keep_apart
     from neoresponse.settings.toml import run_settings
@@ -118,13 +126,13 @@ def _evaluate_runs(
     check_output(out, mark=Metrics.FILE_NAME, force=force, inputs=(*sources, *beside.values()))
     places = (out.absolute().parent, *(path.parent.parent.parent for path in files))
     beside["reference"] = beside["reference"] or reference_beside(files[0], places)
-    with new_folder(out, mark=Metrics.FILE_NAME, force=force) as part:
+    with new_folder(out, mark=Metrics.FILE_NAME, force=force) as folder:
         record_files(out.absolute().parent, named)
-        write_record(part, audited(evaluate_files(named, settings, **beside)))
+        write_record(folder, audited(evaluate_files(named, settings, **beside)))
     if beside["reference"] is None:
         click.echo(
-            "No reference models of these patients were found. Make them with `neoresponse "
-            "reference PREPARED SPLIT OUT` and evaluate again with --reference OUT."
+            "No reference models for these patients, so networks are not compared with them. Run "
+            "`neoresponse reference PREPARED SPLIT OUT`, then evaluate with --reference OUT."
         )
     wrote(out, f"neoresponse report {out.parent} {out.parent / 'report'}")
 
@@ -137,7 +145,7 @@ def _evaluate_table(
     table: dict[str, Any],
     force: bool,
 ) -> None:
-    """Any table -> numbers on the terminal, and in a folder where one is named."""
+    """Any table -> numbers on the terminal, and in a folder if one is given."""
     from neoresponse.cohort.label_table import Meaning, read_label_table
     from neoresponse.contracts.evaluation import TableEvaluation
     from neoresponse.contracts.record import content_of, write_record
@@ -150,27 +158,30 @@ def _evaluate_table(
     label, *wanted = (*columns, table["compare"]) if table["compare"] else columns
     meaning = Meaning(table["pcr"], table["missing"], table["patient"])
     read = read_label_table(paths[0], label=label, columns=wanted, meaning=meaning)
-    found = evaluate_table(read, settings, threshold=table["threshold"])
+    evaluation = evaluate_table(read, settings, threshold=table["threshold"])
     if len(paths) > 1:
-        with new_folder(paths[1], mark=found.FILE_NAME, force=force) as part:
-            write_record(part, found)
-    as_json = json_module.dumps(content_of(found), indent=1, allow_nan=False)
-    click.echo(as_json if table["as_json"] else evaluation_as_text(found))
+        with new_folder(paths[1], mark=evaluation.FILE_NAME, force=force) as folder:
+            write_record(folder, evaluation)
+    as_json = json_module.dumps(content_of(evaluation), indent=1, allow_nan=False)
+    click.echo(as_json if table["as_json"] else evaluation_as_text(evaluation))
     if len(paths) > 1:
-        click.echo(f"Wrote {paths[1] / found.FILE_NAME}", err=True)
+        click.echo(f"Wrote {paths[1] / evaluation.FILE_NAME}", err=True)
 
 
 @click.command()
 @click.argument("run", type=FOLDER)
 @click.argument("prepared", type=FOLDER)
 @click.argument("out", type=FOLDER)
-@click.option("--truth", type=FOLDER, help="Of a phantom: what is best possible from what is left.")
+@click.option("--truth", type=FOLDER, help="OUT/truth of a phantom: adds the best possible AUC.")
 @force_option
 def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bool) -> None:
-    """Predict test patients of RUN under ten negative controls; write predictions to OUT.
+    """Test a trained network with ten negative controls.
 
-    Each takes something away: the lesion, the order of time, the patient's own biopsy. Exit code 1
-    where one does not behave as it must.
+    Each control removes information, such as the lesion, the order of the two ultrasounds or the
+    patient's own biopsy, and predicts the test patients again; the AUC must not get better.
+    Writes the predictions to OUT. Exit code 1 if a control fails.
+
+    Example: neoresponse controls work/runs/first work/prepared work/controls
     """
     from neoresponse.cohort.split import read_split
     from neoresponse.contracts.controls import Controls, Verdicts
@@ -186,21 +197,21 @@ def controls(run: Path, prepared: Path, out: Path, truth: Path | None, force: bo
     from neoresponse.explain.controls import predict_controls
     from neoresponse.training.outputs import open_run
 
-    with new_folder(out, mark=Controls.FILE_NAME, force=force) as part:
-        predict_controls(open_run(run), store, read_split(run), part, track=track)
-        verdicts = judge.judge_controls(part, oracle)
-        write_record(part, Verdicts(verdicts=verdicts))
+    with new_folder(out, mark=Controls.FILE_NAME, force=force) as folder:
+        predict_controls(open_run(run), store, read_split(run), folder, track=track)
+        verdicts = judge.judge_controls(folder, oracle)
+        write_record(folder, Verdicts(verdicts=verdicts))
     is_simulated = read_record(out, Controls).is_simulated
     click.echo(judge.as_text(verdicts, judge.true_auc(out), is_simulated=is_simulated))
     click.echo(f"Wrote {out}")
-    sys.exit(any(one.verdict == judge.NOT_FINE for one in verdicts))
+    sys.exit(any(verdict.verdict == judge.NOT_FINE for verdict in verdicts))
 
 
 @click.command()
 @click.argument("run", type=FOLDER)
 @click.argument("prepared", type=FOLDER)
 @click.argument("out", type=FOLDER)
-@click.option("--patient", "patients", multiple=True, help="Whom to explain; may repeat.")
+@click.option("--patient", "patients", multiple=True, help="Patient to explain; may repeat.")
 @settings_options
 @force_option
 def explain(
@@ -212,9 +223,12 @@ def explain(
     changes: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Draw heat maps (Grad-CAM) of the model of RUN on patients of PREPARED.
+    """Draw Grad-CAM heat maps of a trained network.
 
-    Without --patient: test patients of RUN's split, or of a new cohort the first ones.
+    Explains test patients of RUN's split, or the first patients in PREPARED if it is a new cohort;
+    --patient chooses others. Writes one picture per patient and image to OUT.
+
+    Example: neoresponse explain work/runs/first work/prepared work/explain/first
     """
     from neoresponse.contracts.explanation import Explanation
     from neoresponse.evaluation.operating_point import operating_point_of_run
@@ -232,10 +246,10 @@ def explain(
 
     is_own = is_trained_on(run, store)
     chosen = find_patients(run, store, patients, is_own=is_own, num_patients=settings.num_patients)
-    with new_folder(out, mark=Explanation.FILE_NAME, force=force) as part:
+    with new_folder(out, mark=Explanation.FILE_NAME, force=force) as folder:
         tracked = track(chosen, name="explain")
         style = MapStyle(settings.stage, operating_point_of_run(run).threshold)
-        explain_patients(open_run(run), store, tracked, part, style=style)
+        explain_patients(open_run(run), store, tracked, folder, style=style)
     work = out.parent.parent if out.parent.name == "explain" else out.parent
     wrote(out, f"neoresponse report {work} {work / 'report'}")
 
@@ -245,7 +259,13 @@ def explain(
 @click.argument("out", type=FOLDER)
 @force_option
 def report(work: Path, out: Path, force: bool) -> None:
-    """Write one page, tables and figures of the work folder WORK to OUT."""
+    """Write the report: one HTML page, tables and figures.
+
+    Reads the study folder WORK and writes OUT/report.html. Results that are missing are named on
+    the page, with the command that makes them.
+
+    Example: neoresponse report work work/report
+    """
     from neoresponse.report.page import write_report
 
     page = write_report(work, out, force=force)

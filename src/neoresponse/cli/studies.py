@@ -14,14 +14,21 @@ from neoresponse.cli.options import ANY_PATH, FOLDER, begin_option, json_option,
 @click.command()
 @click.argument("study_file", metavar="STUDY.toml", type=ANY_PATH)
 @click.argument("out", type=FOLDER)
-@click.option("--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting.")
-@click.option("--status", is_flag=True, help="Say what is done and what is due; do nothing.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="a.b=c", help="Change one setting; may repeat."
+)
+@click.option(
+    "--status", is_flag=True, help="Show what is done and what is due, and change nothing."
+)
 @begin_option
 def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, force: bool) -> None:
-    """Do everything that STUDY.toml names, in the folder OUT.
+    """Run a whole study from one settings file.
 
-    Given again, it does only what is not done: after a stop, or after a changed file or setting. A
-    training that a changed setting no longer wants moves to OUT/kept and comes back with it.
+    Does every step from check to report in the folder OUT. Run it again after a stop, or after a
+    change of files or settings: only what is missing or out of date is done. A finished training
+    that the new settings do not use moves to OUT/kept, and is used again if you change them back.
+
+    Example: neoresponse study my-study.toml my-study
     """
     from neoresponse.folders import keep_apart
     from neoresponse.settings.toml import study_settings
@@ -48,9 +55,11 @@ def study(study_file: Path, out: Path, changes: tuple[str, ...], status: bool, f
 @click.argument("out", type=FOLDER)
 @begin_option
 def demo(out: Path, force: bool) -> None:
-    """Simulate a small hospital and run a whole study on it: OUT/study/report/report.html.
+    """Run a whole study on simulated patients.
 
-    Given again, it does only what is not done.
+    Open OUT/study/report/report.html when it has finished. Run it again to continue after a stop.
+
+    Example: neoresponse demo my-demo
     """
     from neoresponse.contracts.study import StudyRecord
     from neoresponse.durable import only_one
@@ -69,15 +78,20 @@ def demo(out: Path, force: bool) -> None:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Say what this machine has, what is missing, and how to mend it."""
+    """Check this machine: what is installed and what is missing.
+
+    Exit code 1 if something necessary is missing; the command to install it is shown.
+
+    Example: neoresponse doctor
+    """
     from neoresponse.doctor import diagnose
 
-    found = diagnose(Path.cwd())
+    diagnoses = diagnose(Path.cwd())
     if as_json:
-        click.echo(json_module.dumps([asdict(item) for item in found], indent=1))
+        click.echo(json_module.dumps([asdict(item) for item in diagnoses], indent=1))
     else:
-        for item in found:
-            mark = "ok  " if item.is_fine else "lack" if item.is_needed else "note"
+        for item in diagnoses:
+            mark = "ok     " if item.is_fine else "missing" if item.is_needed else "note   "
             click.echo(f"{mark}  {item.name}: {item.found}. {item.remedy}".rstrip())
-    if any(item.is_needed and not item.is_fine for item in found):
+    if any(item.is_needed and not item.is_fine for item in diagnoses):
         sys.exit(1)

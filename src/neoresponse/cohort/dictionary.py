@@ -142,8 +142,8 @@ class CohortFile(Settings):
         ]
         if shared:
             raise ValueError(
-                f"columns: expected a column of its own for pcr, got it for {shared} too; "
-                "an input would then hold the outcome"
+                f"columns: expected pcr to have its own column, got the same column for {shared}; "
+                "the outcome would then be an input"
             )
         return self
 
@@ -175,7 +175,7 @@ def find_cohort(folder: Path) -> Path:
                 "Give yourself the right to read it."
             ) from None
     raise CohortError(
-        f"{folder}: expected a folder with {FILE_NAME}, found none. "
+        f"{folder}: expected a folder with {FILE_NAME}, got none. "
         "Write one (docs/reference/cohort-folder.md) or name another folder."
     )
 
@@ -194,10 +194,12 @@ def load_cohort_file(folder: Path) -> CohortFile:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "file"
         text = problem["msg"].removeprefix("Value error, ")
-        raise TableError(f"{path}: {key}: {text}. Mend that key.") from None
+        raise TableError(f"{path}: {key}: {text}. Correct that key.") from None
     except OSError as error:
         raise TableError(
             f"{path}: expected a readable file, got: {error.strerror}. Check who may read it."
         ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise TableError(f"{path}: expected TOML in UTF-8, got {error}. Mend that line.") from None
+        raise TableError(
+            f"{path}: expected TOML in UTF-8, got {error}. Correct that line."
+        ) from None

@@ -88,7 +88,7 @@ def resolve_inside(folder: Path, text: str) -> Path:
                 "expected a path inside the cohort folder, got one outside. Copy the file into it."
             )
         if not inside.is_file():
-            raise CohortError("expected a file, found none. Check the path.")
+            raise CohortError("expected a file, got none. Check the path.")
         with inside.open("rb"):
             return inside
     except (OSError, ValueError, RuntimeError) as error:  # a null character, a loop of links
@@ -123,7 +123,7 @@ def _check_ultrasound(
         frame = read_ultrasound(path, spacing_mm=row.file.ultrasound.spacing_mm)
         files.findings.extend(_frame_notes(row, word, path, frame))
         if frame.pixels.min() == frame.pixels.max():
-            raise ImageError("expected a picture, got one flat grey. Export the frame again.")
+            raise ImageError("expected an image, got a uniformly grey one. Export the frame again.")
         roi_path = _check_lesion_outline(row, folder, time_point, frame, files)
         return UltrasoundSource(path, roi_path, frame.spacing_mm), frame.acquired
     except CohortError as error:
@@ -150,8 +150,8 @@ def _frame_notes(row: Row, word: str, path: Path, frame: UltrasoundFrame) -> lis
         notes.append(row.note(word, message))
     if not row.file.is_simulated and names_patient(path, row.name):
         message = (
-            "expected a patient_id made for the study, got the hospital's number, which stands "
-            "in the file beside a name. Give study numbers and remove the names."
+            "expected a patient_id made for the study, got the hospital's number: the file has it "
+            "next to the patient's name. Use study numbers and remove the names."
         )
         notes.append(row.note(word, message))
     return notes
@@ -180,7 +180,10 @@ def _check_lesion_outline(
                 "Draw the outline again."
             )
         if not _holds(frame.region, roi.bounds):
-            message = "expected an outline inside the B-mode picture, got one that leaves it. Look."
+            message = (
+                "expected an outline inside the B-mode image, got one that extends beyond it. "
+                "Check the outline."
+            )
             files.findings.append(row.note(word, message))
         return path
     except CohortError as error:

@@ -133,7 +133,7 @@ def _table(
         if len({read[label][row] for row in group}) > 1:
             raise TableError(
                 f"{path}, rows {', '.join(map(str, group[:MAX_SHOWN]))}: expected one outcome of a "
-                "patient, got both. Mend the rows or name another column with --patient."
+                "patient, got both. Correct the rows or give another column with --patient."
             )
     outside = {name: _outside(read[name], is_whole) for name in columns}
     return Table(
@@ -167,7 +167,7 @@ def _numbers(table: TableFile, name: str, more: Sequence[str], notes: list[str])
         if value is None:
             raise TableError(
                 f"{table.path}, row {row}, {name}: expected a number such as 0.83, got {text!r}. "
-                "Mend the cell or leave it empty."
+                "Correct the cell or leave it empty."
             )
         numbers[row] = value / 100 if has_percent else value
     _refuse_sentinels(where, numbers)
@@ -257,8 +257,8 @@ def _about_repeats(table: TableFile) -> list[str]:
     if num_repeats < MANY_REPEATS * len(texts):
         return []
     return [
-        f"{num_repeats} of {len(texts)} rows repeat another row. If patients stand here several "
-        "times, name their column with --patient, or keep one row of each."
+        f"{num_repeats} of {len(texts)} rows repeat another row. If a patient has several rows, "
+        "give the patient column with --patient, or keep one row per patient."
     ]
 
 

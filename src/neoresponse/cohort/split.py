@@ -191,7 +191,7 @@ def read_split(folder: Path) -> tuple[Assignment, ...]:
     """
     path = folder / CSV_NAME
     if not path.is_file():
-        raise RunError(f"{path}: expected this file, found none. Run split first.")
+        raise RunError(f"{path}: expected this file, got none. Run split first.")
     is_stated = has_record(folder, SplitSummary)
     if is_stated and sha256_of(path) != read_record(folder, SplitSummary).sha256:
         raise RunError(

@@ -177,7 +177,7 @@ def _frame(path: Path, rows: Rows) -> tuple[pd.DataFrame, list[str]]:
     named = [place for place, name in enumerate(header) if name]
     is_named = set(named)
     if not any(cells[place] for _, cells in body for place in named if place < len(cells)):
-        raise TableError(f"{path}: expected patients, got a header alone. Fill the table.")
+        raise TableError(f"{path}: expected patients, got only a header. Fill in the table.")
     nameless = [
         str(number)
         for number, cells in body

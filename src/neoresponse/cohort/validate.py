@@ -149,7 +149,7 @@ def _check_columns(file: CohortFile, table: pd.DataFrame, *, need_label: bool) -
         _stop(
             word,
             f"{file.table.file}: expected a column {column!r} for {word}, got columns "
-            f"{list(table.columns)[:MAX_LISTED]}. Mend columns.{word} in cohort.toml.",
+            f"{list(table.columns)[:MAX_LISTED]}. Correct [columns].{word} in cohort.toml.",
         )
         for word, column in file.columns.items()
         if column not in table.columns
@@ -205,7 +205,9 @@ def _check_row(row: Row, folder: Path, *, need_label: bool) -> _CheckedRow:
         findings.append(row.exclude("patient_id", message))
     values = {word: _value(row, word, findings) for word in ("pcr", "focality", *CLINICAL)}
     if need_label and values["pcr"] is None and not _names(findings, "pcr"):
-        message = "expected the outcome, got none. Fill it in; nothing is learnt without it."
+        message = (
+            "expected the outcome, got none. Fill it in; the patient cannot be used without it."
+        )
         findings.append(row.exclude("pcr", message))
     files = check_files(row, folder)
     findings.extend(files.findings)
@@ -300,14 +302,16 @@ def _find_shared_images(checked: list[_CheckedRow]) -> None:
 def _check_whole(patients: Sequence[Patient], *, need_label: bool) -> list[Finding]:
     """What only shows on the cohort as a whole."""
     if not patients:
-        message = "cohort: expected patients, got none that passed. Mend the findings of its rows."
+        message = (
+            "cohort: expected at least one complete patient, got none. Correct the findings above."
+        )
         return [_stop("cohort", message)]
     labels = {patient.label for patient in patients}
     if need_label and len(labels) == 1:
         only = "pCR" if labels == {1} else "residual disease"
         message = (
-            f"cohort: expected patients with and without pCR, got {only} alone. "
-            "Nothing can be learnt or tested; check columns.pcr and codes.pcr."
+            f"cohort: expected patients with and without pCR, got only {only}. "
+            "Check columns.pcr and codes.pcr in cohort.toml."
         )
         return [_stop("pcr", message)]
     return []

@@ -41,7 +41,7 @@ def _level(kind: Levels, word: str, text: str, *, known: dict[str, str]) -> str:
     if outcome is None and not same:
         allowed = sorted({*known, *kind.words})
         raise ValueProblem(
-            f"expected one of {allowed}, got {text!r}. Mend the cell or add it to codes.{word}."
+            f"expected one of {allowed}, got {text!r}. Correct the cell or add it to codes.{word}."
         )
     return same[0] if outcome is None else str(outcome)
 
@@ -54,8 +54,8 @@ def _number(kind: Number, text: str, *, decimal: str) -> float:
     if number is None or is_strange:
         raise ValueProblem(
             f"expected {bounds} with decimal mark {decimal!r}, got {text!r}. "
-            "Mend the cell or change table.decimal."
+            "Correct the cell or change table.decimal."
         )
     if not kind.low <= number <= kind.high:
-        raise ValueProblem(f"expected {bounds}, got {text!r}. Mend the cell.")
+        raise ValueProblem(f"expected {bounds}, got {text!r}. Correct the cell.")
     return number

@@ -171,10 +171,10 @@ def _which(where: str, got: str, pcr: str | None) -> str:
     if pcr is None:
         return (
             f"{where}: expected pCR and residual disease as 1 and 0, yes and no, or pCR and RD, "
-            f"got {got}. Say which value means pCR (--pcr VALUE), and which means that nothing is "
-            "known (--missing VALUE)."
+            f"got {got}. Say which value means pCR (--pcr VALUE), and which value means unknown "
+            "(--missing VALUE)."
         )
     return (
         f"{where}: expected {pcr!r} for pCR and one other value, got {got}. Name one of these with "
-        "--pcr, and with --missing a value that means that nothing is known."
+        "--pcr, and the value that means unknown with --missing."
     )

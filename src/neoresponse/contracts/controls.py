@@ -44,7 +44,7 @@ class Verdict(Record):
     to_best: Estimate | None
     """AUC under the control minus that of the best possible from what is left; null without one."""
     verdict: str
-    """as it must, NOT AS IT MUST, or cannot tell."""
+    """as expected, NOT AS EXPECTED, or cannot tell."""
 
 
 class Verdicts(FileRecord):

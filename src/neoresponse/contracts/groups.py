@@ -10,7 +10,7 @@ from neoresponse.types import FloatArray, IntArray
 
 FEW = 10
 """With fewer patients of either outcome no verdict is given and nothing is compared."""
-TOO_FEW = f"too few to say: fewer than {FEW} patients of an outcome"
+TOO_FEW = f"too few to say: fewer than {FEW} patients with one of the outcomes"
 TRAIN, VALIDATION, BOTH_TESTS = "train", "validation", "TC1+TC2"
 
 

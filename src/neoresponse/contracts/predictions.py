@@ -162,7 +162,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
             found = tuple(reader.fieldnames or ())
             rows = list(reader)
     except FileNotFoundError:
-        raise RunError(f"{path}: expected this file, found none. {NEXT}") from None
+        raise RunError(f"{path}: expected this file, got none. {NEXT}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"{path}: expected CSV in UTF-8, got {error}. {NEXT}") from error
     if found != COLUMNS:

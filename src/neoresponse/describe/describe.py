@@ -128,8 +128,8 @@ def describe_by_outcome(table: CohortTable) -> GroupTable:
     groups = {ALL: table.everybody, PCR: table.label == 1, RESIDUAL: table.label == 0}
     if not groups[PCR].any() or not groups[RESIDUAL].any():
         raise CohortError(
-            f"{table.name}: expected patients with and without pCR, got one kind alone. "
-            "Check which value means pCR."
+            f"{table.name}: expected patients with and without pCR, got only one "
+            "outcome. Check which value means pCR."
         )
     notes = (
         f"{len(table.variables)} tests; P values are not adjusted for their number.",
@@ -154,8 +154,8 @@ def describe_by_part(table: CohortTable) -> GroupTable:
     compared = drawn if len(drawn) > 1 else table.parts
     reference = TRAIN if TRAIN in table.parts else table.parts[0]
     notes = [
-        "Parts drawn by chance differ by chance: read the standardised differences with their "
-        "intervals; a P here says nothing about whether the split is good.",
+        "Groups drawn at random differ at random: look at the standardised differences with their "
+        "CIs. A P value here does not tell whether the split is good.",
         *table.notes,
     ]
     if APART in table.parts and compared is drawn:
@@ -246,7 +246,7 @@ def _test_of_counts(counts: IntArray) -> Significance:
     """Chi-square or Fisher's test of a table of levels by groups; empty levels are left out."""
     used = counts[counts.sum(axis=1) > 0]
     if len(used) < 2 or (used.sum(axis=0) == 0).any():
-        why = "one level alone" if len(used) < 2 else "a group has no known value"
+        why = "only one level" if len(used) < 2 else "a group has no known value"
         return Significance(None, None, "none", None, f"no test: {why}")
     expected = expected_counts(used)
     few = float((expected < FEW_EXPECTED).mean())

@@ -26,8 +26,8 @@ def grid_of_groups(table: GroupTable) -> Grid:
     differences = [f"SMD {name} - {table.reference} (95% CI)" for name in compared]
     rows = [row for one in table.variables for row in _rows(one, compared)]
     notes = [
-        f"P compares {' / '.join(table.compared)}. Shares are of the patients of whom a variable "
-        "is known. SMD: standardised difference, for levels the distance of all shares.",
+        f"P compares {' / '.join(table.compared)}. Percentages are of the patients "
+        "with a known value. SMD: standardised mean difference; for levels, over all levels.",
         *_remarks(table),
         *table.notes,
     ]

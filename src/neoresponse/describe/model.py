@@ -126,7 +126,7 @@ def fit_model(table: CohortTable, variables: Sequence[Variable], plan: Plan) -> 
     if len(np.unique(label)) < 2:
         raise CohortError(
             f"{', '.join(one.name for one in variables)}: expected patients with and without pCR "
-            "of whom all is known, got one kind alone. Leave a variable out."
+            "and without missing values, got only one outcome. Leave a variable out."
         )
     blocks = [_block(one, is_used, plan.references.get(one.name)) for one in variables]
     columns = [column for block in blocks for column in block.columns]

@@ -283,7 +283,7 @@ def _unfit(texts: Sequence[str | None], kind: Kind) -> str:
     if num == len(known) and (kind == "levels" or (is_whole and num > MAX_LEVELS)):
         return "no two patients share a value"
     if kind == "levels" and num > NAME_SHARE * len(known) and num > 2:
-        return f"{num} different values in {len(known)} rows: does a patient stand there twice?"
+        return f"{num} different values in {len(known)} rows: does a patient have two rows?"
     return f"{num} different values" if kind == "levels" and num > MAX_LEVELS else ""
 
 
@@ -293,7 +293,7 @@ def _number(path: Path, name: str, texts: Sequence[str | None]) -> Variable:
     if wrong:
         raise TableError(
             f"{path}, column {name!r}: expected numbers, got {len(wrong)} other values. "
-            "Mend the column or take it as levels."
+            "Correct the column or read it with --kind COLUMN=levels."
         )
     return number(name, [None if text is None else _value(text) for text in texts])
 

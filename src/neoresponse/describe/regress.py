@@ -157,7 +157,7 @@ def _model_or_reason(
 ) -> FittedModel | str:
     """A model, or why there is none."""
     if not _varies(table, variables):
-        return "one outcome alone is left where all is known, or nothing varies"
+        return "patients without missing values have only one outcome, or a variable is constant"
     try:
         return fit_model(table, variables, plan)
     except ValueError:
@@ -184,12 +184,12 @@ def _reading_notes(table: CohortTable, model: FittedModel | None) -> list[str]:
     notes = []
     if not table.part:
         notes.append(
-            "No split: the choice has seen all patients, so any number of a model of these "
-            "variables on the same patients is too good."
+            "No split: the variables were chosen on all patients, so the performance of a model "
+            "with these variables on the same patients is optimistic."
         )
     notes.append(
-        "P values and intervals of the multivariable model do not know that its variables were "
-        "chosen by their P on the same patients: they are too small and too narrow."
+        "P values and CIs of the multivariable model ignore that its variables were chosen by "
+        "their P values on the same patients: the P values are too small and the CIs too narrow."
     )
     events = model.events_per_variable if model else None
     if events is not None and events < MIN_EVENTS_PER_VARIABLE:

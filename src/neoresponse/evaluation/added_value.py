@@ -37,8 +37,8 @@ from neoresponse.stats import (
 )
 from neoresponse.types import REFERENCE_MODELS, Estimate, FloatArray, IntArray
 
-OTHER_PATIENTS = "not estimable: the two runs do not hold the same patients"
-NOT_BOTH = "not fitted: validation does not hold both classes"
+OTHER_PATIENTS = "not estimable: the two runs have different patients"
+NOT_BOTH = "not fitted: the validation patients have only one outcome"
 RIDGE = 1.0
 """Penalty on standardised log odds, so that a small validation group has a finite fit."""
 FURTHEST = 1e-6
@@ -77,12 +77,12 @@ class Fitted:
 def comparisons(
     groups: Runs, settings: EvaluateSettings, *, thresholds: Mapping[str, float]
 ) -> tuple[Comparison, ...]:
-    """Every run against each floor, and against the first run, in every test cohort of both.
+    """Every run minus each reference model, and minus the first run, in all test cohorts of both.
 
     Args:
         groups: name of a run -> its groups.
         settings: coverage, bootstrap, decision thresholds.
-        thresholds: name of a run -> its cut.
+        thresholds: name of a run -> its threshold.
 
     Returns:
         Rows in the order of `groups`; P values are adjusted by Holm over all rows that share
@@ -94,15 +94,15 @@ def comparisons(
         for cohort in test_cohorts(list(groups[run])):
             if cohort in groups[other]:
                 pair = _paired(groups[run][cohort], groups[other][cohort])
-                cuts = thresholds[run], thresholds[other]
-                compared = _compared(pair, (cohort, run, other), settings, cuts=cuts)
+                thresholds = thresholds[run], thresholds[other]
+                compared = _compared(pair, (cohort, run, other), settings, thresholds=thresholds)
                 combined = _combined(pair, fitted, settings) if fitted else None
                 rows.append(compared.model_copy(update={"combined": combined}))
     return _adjusted(rows)
 
 
 def likelihood_ratios(groups: Runs) -> tuple[LikelihoodRatio, ...]:
-    """Whether a run's log odds add to those of a floor among validation patients.
+    """Whether a run's log odds add to those of a reference model among validation patients.
 
     Returns:
         One row per run and reference model. The likelihood ratio test compares logistic regression
@@ -200,7 +200,7 @@ def _compared(
     place: tuple[str, str, str],
     settings: EvaluateSettings,
     *,
-    cuts: tuple[float, float],
+    thresholds: tuple[float, float],
 ) -> Comparison:
     """Difference in AUC, calls and net benefit of the same patients."""
     cohort, run, against = place
@@ -225,7 +225,7 @@ def _compared(
         against=against,
         difference=found.difference,
         p_value=found.p_value,
-        mcnemar=mcnemar(pair.label == 1, pair.first >= cuts[0], pair.second >= cuts[1]),
+        mcnemar=mcnemar(pair.label == 1, pair.first >= thresholds[0], pair.second >= thresholds[1]),
         net_benefit_differences=_net_benefits(pair, settings),
         combined=None,
     )
@@ -252,7 +252,7 @@ def mcnemar(is_pcr: BoolArray, first: BoolArray, second: BoolArray) -> McNemar:
 
 
 def _combined(pair: Pair | None, fitted: Fitted, settings: EvaluateSettings) -> Combined | None:
-    """Floor and image together against the floor alone, both as fitted on validation patients."""
+    """Reference model with image minus reference model, both fitted on validation patients."""
     if pair is None or not len(pair.label):
         return None
     both, alone = fitted.both(pair), fitted.alone(pair)
@@ -271,17 +271,17 @@ def _net_benefits(pair: Pair, settings: EvaluateSettings) -> tuple[NetBenefitDif
     """Difference in net benefit at each threshold that one would act on."""
     if not len(pair.label):
         return ()
-    cuts = settings.decision_thresholds
+    thresholds = settings.decision_thresholds
     found = net_benefit_differences(
         pair.label,
         (pair.first, pair.second),
-        thresholds=cuts,
+        thresholds=thresholds,
         rng=generator(settings),
         plan=bootstrap_plan(settings),
     )
     return tuple(
-        NetBenefitDifference(threshold=cut, **asdict(one))
-        for cut, one in zip(cuts, found, strict=True)
+        NetBenefitDifference(threshold=threshold, **asdict(one))
+        for threshold, one in zip(thresholds, found, strict=True)
     )
 
 

@@ -1,4 +1,4 @@
-"""Predictions under negative controls -> whether each behaves as it must.
+"""Predictions under negative controls -> whether each behaves as expected.
 
 What must hold follows from what a control leaves of the patient. With nothing left the AUC is one
 half; with something left it is no better than with the true inputs and, on a phantom, no better
@@ -23,7 +23,7 @@ from neoresponse.types import Estimate, FloatArray, IntArray, Modality
 TRUE_INPUTS = "true inputs"
 JUDGED = 0.995
 """Coverage of the intervals that verdicts rest on: ten are looked at together."""
-FINE, NOT_FINE, OPEN = "as it must", "NOT AS IT MUST", "cannot tell"
+FINE, NOT_FINE, OPEN = "as expected", "NOT AS EXPECTED", "cannot tell"
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ def judge_controls(folder: Path, oracle: Oracle | None = None) -> tuple[Verdict,
     if TRUE_INPUTS not in rows:
         raise RunError(f"{folder}: expected predictions with true inputs, got none. Predict again.")
     true_label, true_probability = _arrays(rows[TRUE_INPUTS])
-    found = []
+    verdicts = []
     for record in records:
         if record.name == TRUE_INPUTS:
             continue
         best = _best(rows[record.name], record.left, oracle)
         arrays = _arrays(rows[record.name])
-        found.append(_judged(_Seen(record, *arrays, true_label, true_probability, best)))
-    return tuple(found)
+        verdicts.append(_judged(_Seen(record, *arrays, true_label, true_probability, best)))
+    return tuple(verdicts)
 
 
 def true_auc(folder: Path) -> Estimate:
@@ -71,12 +71,17 @@ def true_auc(folder: Path) -> Estimate:
 
 
 def as_text(verdicts: Sequence[Verdict], true: Estimate, *, is_simulated: bool) -> str:
-    """One line per control, with 95 % intervals."""
+    """One line per control, with 95% CIs."""
     lines = ["SIMULATED patients"] if is_simulated else []
     lines += [f"true inputs: AUC {_shown(true)}, n {true.num_patients}, {true.method}", ""]
-    for one in verdicts:
-        lines.append(f"{one.verdict:15} {one.name}: AUC {_shown(one.auc)}; {one.must}")
-        for words, value in (("to true inputs", one.to_true), ("to best possible", one.to_best)):
+    for verdict in verdicts:
+        lines.append(
+            f"{verdict.verdict:15} {verdict.name}: AUC {_shown(verdict.auc)}; {verdict.must}"
+        )
+        for words, value in (
+            ("minus true inputs", verdict.to_true),
+            ("minus best possible", verdict.to_best),
+        ):
             if value is not None and value.value is not None:
                 lines.append(f"{'':15}   {words} {_shown(value)}, {value.method}")
     return "\n".join(lines)
@@ -91,8 +96,8 @@ def _best(
     unknown = [row.patient_id for row in rows if row.patient_id not in oracle]
     if unknown:
         raise RunError(
-            f"patient {unknown[0]!r}: expected a patient of the phantom, found none of this name "
-            "in its oracle. Name the truth that lies beside the cohort."
+            f"patient {unknown[0]!r}: expected a patient of the phantom, got one that its truth "
+            "does not have. Give --truth the folder truth/ beside the cohort."
         )
     # US-1 counts with US-0: its crop is as wide in mm, and so tells the size before.
     seen = {*left} | ({Modality.US_0.value} if Modality.US_1 in left else set())
@@ -112,18 +117,18 @@ def _judged(seen: _Seen) -> Verdict:
     has_own_labels = np.array_equal(seen.label, seen.true_label)
 
     def minus(other: FloatArray, *, confidence: float = 0.95) -> Estimate:
-        found = paired_delong(seen.label, seen.probability, other, confidence=confidence)
-        return found.difference
+        paired = paired_delong(seen.label, seen.probability, other, confidence=confidence)
+        return paired.difference
 
     control = seen.control
     auc = delong_interval(seen.label, seen.probability, scale="logit")
     if not control.left:
-        must = "must hold 0.5"
+        must = "must be 0.5"
         wide = delong_interval(seen.label, seen.probability, scale="logit", confidence=JUDGED)
         verdict = _holds_half(wide)
     else:
         must = "must fall" if control.falls else "must not rise"
-        must += ", nor pass the best possible" if seen.best is not None else ""
+        must += " and not exceed the best possible" if seen.best is not None else ""
         bounds = [minus(seen.true_probability, confidence=JUDGED)]
         bounds += [minus(seen.best, confidence=JUDGED)] if seen.best is not None else []
         verdict = _no_better(bounds, falls=control.falls)
@@ -152,7 +157,7 @@ def _holds_half(auc: Estimate) -> str:
 
 def _no_better(bounds: Sequence[Estimate], *, falls: bool) -> str:
     """Whether no difference is surely above 0, and where it must, the first surely below."""
-    if any(one.low is not None and one.low > 0 for one in bounds):
+    if any(bound.low is not None and bound.low > 0 for bound in bounds):
         return NOT_FINE
     if falls and not (bounds[0].high is not None and bounds[0].high < 0):
         return OPEN
@@ -163,5 +168,5 @@ def _shown(value: Estimate) -> str:
     """A number with its interval."""
     if value.value is None:
         return value.note
-    ends = "no interval" if value.low is None else f"{value.low:.3f} to {value.high:.3f}"
+    ends = "no CI" if value.low is None else f"{value.low:.3f} to {value.high:.3f}"
     return f"{value.value:.3f} ({ends})"

@@ -117,7 +117,7 @@ def choose_inside(
 def cross_validation(
     found: Mapping[str, OutOfFold], *, confidence: float, is_simulated: bool, cohort_name: str
 ) -> CrossValidation:
-    """AUC of every run within folds, and how runs and floors differ.
+    """AUC of every run within folds, and how runs and reference models differ.
 
     Args:
         found: name -> its out-of-fold predictions, over the same folds; reference models too.
@@ -148,29 +148,29 @@ def cross_validation(
     )
 
 
-def _numbers(one: OutOfFold, confidence: float) -> OutOfFoldMetrics:
+def _numbers(run: OutOfFold, confidence: float) -> OutOfFoldMetrics:
     """AUC within folds with its interval, and that of each fold."""
     by_fold = tuple(
-        FoldAuc(repeat=repeat, fold=int(number), auc=_auc_of_fold(one, repeat, int(number)))
-        for repeat in range(1, len(one.fold) + 1)
-        for number in np.unique(one.fold)
+        FoldAuc(repeat=repeat, fold=int(number), auc=_auc_of_fold(run, repeat, int(number)))
+        for repeat in range(1, len(run.fold) + 1)
+        for number in np.unique(run.fold)
     )
-    estimate = cross_validated_auc(one.label, one.probability, one.fold, confidence=confidence)
+    estimate = cross_validated_auc(run.label, run.probability, run.fold, confidence=confidence)
     known = [fold.auc for fold in by_fold if fold.auc is not None]
     deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
     return OutOfFoldMetrics(auc=estimate, by_fold=by_fold, deviation_over_folds=deviation)
 
 
-def _auc_of_fold(one: OutOfFold, repeat: int, number: int) -> float | None:
+def _auc_of_fold(run: OutOfFold, repeat: int, number: int) -> float | None:
     """AUC in one fold of one repeat."""
-    is_in = one.fold[repeat - 1] == number
-    return auc(one.label[is_in], one.probability[repeat - 1][is_in])
+    is_in = run.fold[repeat - 1] == number
+    return auc(run.label[is_in], run.probability[repeat - 1][is_in])
 
 
 def _comparison(
     found: Mapping[str, OutOfFold], run: str, against: str, confidence: float
 ) -> OutOfFoldComparison:
-    """A run against a floor over the same folds."""
+    """A run minus a reference model over the same folds."""
     one, two = found[run], found[against]
     result = compare_cross_validated(
         one.label, one.probability, two.probability, one.fold, confidence=confidence

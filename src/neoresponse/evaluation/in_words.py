@@ -14,12 +14,12 @@ CALLS = {
     **{"accuracy": "ACC", "f1": "F1", "mcc": "MCC"},
 }
 WORDS = {
-    "slope": "slope (1 is best)",
-    "intercept": "intercept (0 is best)",
-    "in_the_large": "in the large (0 is best)",
+    "slope": "slope (ideal 1)",
+    "intercept": "intercept (ideal 0)",
+    "in_the_large": "in the large (ideal 0)",
     "brier": "Brier score",
     "ece": "ECE",
-    "ece_by_chance": "ECE by chance alone",
+    "ece_by_chance": "ECE expected by chance",
 }
 PARTS = {
     "reliability": "reliability",
@@ -29,39 +29,39 @@ PARTS = {
 }
 PER_100 = {
     "net_benefit": "net benefit",
-    "against_treat_all": "against treating all",
-    "true_positives_per_100": "rightly called pCR, of 100",
-    "false_positives_per_100": "wrongly called pCR, of 100",
+    "against_treat_all": "minus treat all",
+    "true_positives_per_100": "correctly called pCR, per 100",
+    "false_positives_per_100": "wrongly called pCR, per 100",
 }
 
 
-def evaluation_as_text(found: TableEvaluation) -> str:
+def evaluation_as_text(table: TableEvaluation) -> str:
     """All numbers in words, with the methods behind the intervals at the end."""
-    return "\n".join([*_head(found), *_models(found), *_comparison(found), *_methods(found)])
+    return "\n".join([*_head(table), *_models(table), *_comparison(table), *_methods(table)])
 
 
-def _head(found: TableEvaluation) -> Iterator[str]:
+def _head(table: TableEvaluation) -> Iterator[str]:
     """Who they are, and who was left out."""
-    share = 100 * found.num_pcr / found.num_patients
-    yield f"{found.num_patients} patients, {found.num_pcr} with pCR ({share:.0f} %)"
-    missing = [f"{num} without {name}" for name, num in found.num_missing.items() if num]
+    share = 100 * table.num_pcr / table.num_patients
+    yield f"{table.num_patients} patients, {table.num_pcr} with pCR ({share:.0f}%)"
+    missing = [f"{num} without {name}" for name, num in table.num_missing.items() if num]
     lost = f": {', '.join(missing)}" if missing else ""
-    yield from found.notes
-    yield f"{found.num_left_out} of {found.num_rows} rows left out{lost}"
-    if are_too_few(found.num_patients, found.num_pcr):
+    yield from table.notes
+    yield f"{table.num_left_out} of {table.num_rows} rows left out{lost}"
+    if are_too_few(table.num_patients, table.num_pcr):
         yield TOO_FEW.capitalize()
-    yield f"{100 * found.confidence:g} % intervals stand in brackets"
+    yield f"{100 * table.confidence:g}% CIs in brackets"
 
 
-def _models(found: TableEvaluation) -> Iterator[str]:
+def _models(table: TableEvaluation) -> Iterator[str]:
     """One block per column of probabilities."""
-    for name, model in found.models.items():
+    for name, model in table.models.items():
         yield f"\n{name}"
         if model.note:
             yield f"  {model.note}"
         yield from (_line(word, getattr(model, key)) for key, word in ORDER.items())
         if model.counts is not None:
-            yield f"  at the threshold {found.threshold:g} ({found.threshold_note}):"
+            yield f"  at the threshold {table.threshold:g} ({table.threshold_note}):"
             yield from _calls(model)
         if model.is_probability:
             yield "  calibration:"
@@ -88,11 +88,11 @@ def _without_log_odds(calibration: Calibration) -> Iterator[str]:
         rest = calibration.slope.num_patients
         yield (
             f"    slope, intercept and in the large: {rest} of {rest + num} patients; {num} with a "
-            "probability of exactly 0 or 1 left out, for it has no log odds"
+            "probability of exactly 0 or 1 left out (no log odds)"
         )
         wrong = calibration.num_certain_and_wrong
         if wrong:
-            yield f"    {wrong} of these {num} had the other outcome: the worst errors are left out"
+            yield f"    {wrong} of these {num} had the other outcome: the worst errors are missing"
 
 
 def _brier_parts(calibration: Calibration) -> Iterator[str]:
@@ -103,31 +103,31 @@ def _brier_parts(calibration: Calibration) -> Iterator[str]:
         yield f"    Brier = reliability - resolution + uncertainty + within bins: {listed}"
 
 
-def _comparison(found: TableEvaluation) -> Iterator[str]:
+def _comparison(table: TableEvaluation) -> Iterator[str]:
     """The first column less the second."""
-    pair = found.comparison
+    pair = table.comparison
     if pair is None:
         return
-    if are_too_few(found.num_patients, found.num_pcr):
+    if are_too_few(table.num_patients, table.num_pcr):
         yield f"\n{pair.first} and {pair.second} are not compared: {TOO_FEW}"
         return
-    yield f"\n{pair.first} less {pair.second}, same patients"
+    yield f"\n{pair.first} minus {pair.second}, same patients"
     difference = pair.auc_difference
     yield f"{_line('AUC', difference)}{_p(difference.p_value)}"
     if pair.mcnemar is not None:
         test = pair.mcnemar
         yield (
-            f"  right at {found.threshold:g}: only {pair.first} in "
+            f"  correct at {table.threshold:g}: only {pair.first} in "
             f"{test.num_only_first_right}, only {pair.second} in "
             f"{test.num_only_second_right} patients{_p(test.p_value)}, {test.method}"
         )
     if pair.net_benefit_difference is not None:
-        yield _line(f"net benefit at {found.threshold:g}", pair.net_benefit_difference)
+        yield _line(f"net benefit at {table.threshold:g}", pair.net_benefit_difference)
 
 
-def _methods(found: TableEvaluation) -> Iterator[str]:
+def _methods(table: TableEvaluation) -> Iterator[str]:
     """How the intervals were made."""
-    model = next(iter(found.models.values()))
+    model = next(iter(table.models.values()))
     shown = {
         "AUC": model.auc,
         "average precision": model.average_precision,
@@ -137,7 +137,7 @@ def _methods(found: TableEvaluation) -> Iterator[str]:
         "Brier score": model.calibration.brier,
     }
     methods = [f"{word} {one.method}" for word, one in shown.items() if one.method != "none"]
-    yield f"\nIntervals: {'; '.join(methods)}."
+    yield f"\nCIs: {'; '.join(methods)}."
     yield "For research use only. Not a medical device."
 
 

@@ -62,7 +62,7 @@ def limits(
     Raises:
         RunError: a patient is not in the oracle.
     """
-    found = []
+    reached = []
     for run, rows in predictions.items():
         name = "+".join(modality.value for modality in Modality if modality in inputs[run])
         shown = "+".join(modality.value for modality in Modality if modality in _shown(inputs[run]))
@@ -71,12 +71,12 @@ def limits(
             group = groups[cohort]
             if unknown := [p for p in group.patient_id if p not in oracle]:
                 raise RunError(
-                    f"patient {unknown[0]!r}: expected a patient of the phantom, found none of "
-                    "this name in its oracle. Name the truth that lies beside the cohort."
+                    f"patient {unknown[0]!r}: expected a patient of the phantom, got one that its "
+                    "truth does not have. Give --truth the folder truth/ beside the cohort."
                 )
             best = np.array([oracle[patient_id][shown] for patient_id in group.patient_id])
             gap = paired_delong(group.label, group.probability, best, confidence=confidence)
-            found.append(
+            reached.append(
                 Limit(
                     run=run,
                     cohort=cohort,
@@ -87,7 +87,7 @@ def limits(
                     gap=gap.difference,
                 )
             )
-    return found
+    return reached
 
 
 def _shown(inputs: frozenset[Modality]) -> frozenset[Modality]:

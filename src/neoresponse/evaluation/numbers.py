@@ -52,8 +52,8 @@ GRID = tuple(round(0.02 * step, 2) for step in range(1, 50))
 MANY = 10_000
 """Above so many patients BCa and percentile agree, and BCa leaves out each patient in turn."""
 NOBODY = "not estimable: no patient with a known outcome"
-BIASED = "no interval: too high by chance in small groups; hold it against ece_by_chance"
-DEPENDS = "no interval: it depends on the bins and is biased in small groups"
+BIASED = "no CI: too high in small groups by chance; compare with the ECE expected by chance"
+DEPENDS = "no CI: it depends on the bins and is biased in small groups"
 NO_PROBABILITY = "not estimable: the column holds scores, not probabilities from 0 to 1"
 
 

@@ -20,10 +20,10 @@ CONFIG = "config.toml"
 HALF = 0.5
 BEYOND_ONE = math.nextafter(1.0, 2.0)
 """A threshold that no probability reaches."""
-NO_VALIDATION = "0.5, because validation does not hold both classes"
-NO_PREDICTIONS = "0.5, because no predictions of validation patients lie beside the model"
-BROUGHT = "as the model brought it, chosen on the validation patients of its training"
-CALLS_NOBODY = "above 1, because among validation patients it is cheapest to call nobody pCR"
+NO_VALIDATION = "0.5, because the validation patients have only one outcome"
+NO_PREDICTIONS = "0.5, because there are no predictions of validation patients beside the model"
+BROUGHT = "from the model's own study, chosen on its validation patients"
+CALLS_NOBODY = "above 1: among the validation patients, calling nobody pCR costs least"
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def rule_in_words(settings: EvaluateSettings) -> str:
     """The rule, as a report says it."""
     return {
         "half": "0.5, fixed before the study",
-        "youden": "highest Youden index on validation patients; of equal ones the highest",
+        "youden": "highest Youden index on validation patients; of several, the highest threshold",
         "sensitivity": "highest threshold on validation patients with a sensitivity of at least "
         f"{settings.sensitivity:g}",
-        "cost": "least cost on validation patients, where calling residual disease pCR costs "
-        f"{settings.cost_ratio:g} times missing pCR",
+        "cost": "lowest cost on validation patients, where a false positive costs "
+        f"{settings.cost_ratio:g} times a false negative",
     }[settings.threshold]

@@ -23,7 +23,7 @@ from neoresponse.types import Estimate
 
 NAMES = ("train", "validation", "test")
 MAX_WIDTH = 0.1
-"""A test part whose AUC has a wider 95 % interval is called too small to stand alone."""
+"""A test cohort whose AUC has a wider 95% CI is called too small."""
 NUM_FOLDS, NUM_REPEATS = 5, 10
 HANLEY = "Hanley-McNeil 1982"
 
@@ -59,7 +59,7 @@ class PartPlan:
         auc: with its interval by Hanley and McNeil.
         sensitivity: the nearest that so many pCR patients allow, by Wilson and by Clopper-Pearson.
         specificity: the same of the residual patients.
-        least_gain: smallest difference between two AUCs that is found with a power of 80 %.
+        least_gain: smallest difference between two AUCs that is found with a power of 80%.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Plan:
         parts: train, validation and test part, then all patients.
         chance_of_best: that the best of equal models shows auc + gain or more in the test part.
         expected_best: AUC that the best of equal models shows there on average.
-        paired_size: patients of a test part for a power of 80 % to find `gain`.
+        paired_size: patients of a test part for a power of 80% to find `gain`.
         development: patients to make a clinical model with, by criterion.
         validation_size: patients of a test part for an AUC whose interval is `MAX_WIDTH` wide.
         sentences: what each part can and cannot show.
@@ -174,37 +174,38 @@ def read_ratio(text: str) -> tuple[float, ...]:
         raise ConfigError(f"ratio: expected three numbers such as 8:1:1, got {text!r}.") from None
 
 
-def plan_as_text(found: Plan) -> str:
+def plan_as_text(planned: Plan) -> str:
     """The plan in words, one number a line, each with its method."""
-    expected, test = found.assumptions, found.parts[2]
+    expected, test = planned.assumptions, planned.parts[2]
     lines = [
         f"Assumed: AUC {expected.auc:g}; sensitivity and specificity {expected.rate:g}; a "
         f"difference of {expected.gain:g} matters; {expected.num_models} models whose AUCs "
         f"correlate with {expected.correlation:g} on the same patients.",
         "",
-        "What each part shows (95 % intervals)",
-        *(line for part in found.parts for line in _part_lines(part)),
+        "What each group can show (95% CI)",
+        *(line for part in planned.parts for line in _part_lines(part)),
         "",
-        "What chance alone shows",
-        f"  Best of {expected.num_models} equal models in the test part of {test.num_patients}: "
-        f"seen at {expected.auc + expected.gain:.2f} or more with a chance of "
-        f"{100 * found.chance_of_best:.0f} %, on average at {found.expected_best:.3f}, though each "
-        f"is truly {expected.auc:g} (correlated normal estimates, {HANLEY} error).",
+        "What chance can show",
+        f"  The best of {expected.num_models} equal models on {test.num_patients} test patients "
+        f"shows an AUC of {expected.auc + expected.gain:.2f} or more with a probability of "
+        f"{100 * planned.chance_of_best:.0f}%, and {planned.expected_best:.3f} on average, "
+        f"although the true AUC of each is {expected.auc:g} (correlated normal estimates, "
+        f"{HANLEY} error).",
         "",
-        "How many patients it takes",
+        "How many patients are needed",
         f"  To find a difference of {expected.gain:g} between two AUCs of the same patients with a "
-        f"power of 80 %: {found.paired_size} in the test part (Hanley-McNeil 1983).",
-        f"  To know one AUC to within {MAX_WIDTH:g} from end to end: {found.validation_size} in "
-        "the test part (Riley 2021, Newcombe's error).",
-        f"  To make a clinical model of {expected.num_parameters} coefficients: "
-        f"{found.development.num_patients} in the training part (Riley 2020; shrinkage "
-        f"{found.development.for_shrinkage}, R2 {found.development.for_r2}, overall risk "
-        f"{found.development.for_risk}). No such rule is known for a network; it needs more.",
+        f"power of 80%: {planned.paired_size} test patients (Hanley-McNeil 1983).",
+        f"  For an AUC with a CI no wider than {MAX_WIDTH:g}: {planned.validation_size} test "
+        "patients (Riley 2021, Newcombe's error).",
+        f"  To develop a clinical model with {expected.num_parameters} coefficients: "
+        f"{planned.development.num_patients} training patients (Riley 2020; shrinkage "
+        f"{planned.development.for_shrinkage}, R2 {planned.development.for_r2}, overall risk "
+        f"{planned.development.for_risk}). There is no such rule for a network; it needs more.",
         "",
-        "In one sentence each",
-        *(f"  {sentence}" for sentence in found.sentences),
+        "In short",
+        *(f"  {sentence}" for sentence in planned.sentences),
         "",
-        f"Recommended: {found.recommendation}",
+        f"Recommended: {planned.recommendation}",
     ]
     return "\n".join(lines)
 
@@ -257,7 +258,7 @@ def _two_intervals(num_right: int, num: int) -> tuple[Estimate, Estimate]:
 
 
 def _least_gain(num_pcr: int, num_residual: int, expected: Assumptions) -> float | None:
-    """Smallest gain on `auc`, in steps of 0.01, with a power of 80 %; None: not even to 0.99."""
+    """Smallest gain on `auc`, in steps of 0.01, with a power of 80%; None: not even to 0.99."""
     reach = two_sided_z(0.95) + two_sided_z(0.6)  # normal quantiles of 0.975 and of 0.8
     for step in range(1, round((0.99 - expected.auc) * 100) + 1):
         gain = step / 100
@@ -273,18 +274,18 @@ def _least_gain(num_pcr: int, num_residual: int, expected: Assumptions) -> float
     return None
 
 
-def _auc_error(auc: float, part: PartPlan) -> float:
+def _auc_error(auc: float, group: PartPlan) -> float:
     """Standard error of an AUC in a part."""
-    return hanley_mcneil_error(auc, part.num_pcr, part.num_patients - part.num_pcr)
+    return hanley_mcneil_error(auc, group.num_pcr, group.num_patients - group.num_pcr)
 
 
-def _part_lines(part: PartPlan) -> list[str]:
+def _part_lines(group: PartPlan) -> list[str]:
     """One part in four lines."""
     lines = [
-        f"  {part.name}: {part.num_patients} patients, {part.num_pcr} with pCR",
-        f"    AUC {_interval(part.auc)}, {part.auc_width:.2f} wide ({HANLEY})",
+        f"  {group.name}: {group.num_patients} patients, {group.num_pcr} with pCR",
+        f"    AUC {_interval(group.auc)}, {group.auc_width:.2f} wide ({HANLEY})",
     ]
-    for name, (wilson, exact) in (("SENS", part.sensitivity), ("SPEC", part.specificity)):
+    for name, (wilson, exact) in (("SENS", group.sensitivity), ("SPEC", group.specificity)):
         lines.append(
             f"    {name} {_interval(wilson)} of {wilson.num_patients} (Wilson); "
             f"{_limits(exact)} (Clopper-Pearson)"
@@ -292,33 +293,35 @@ def _part_lines(part: PartPlan) -> list[str]:
     return lines
 
 
-def _sentence(part: PartPlan, expected: Assumptions) -> str:
+def _sentence(group: PartPlan, expected: Assumptions) -> str:
     """What a part can show, and what it cannot."""
-    who = "All patients together" if part.name == "all" else f"The {part.name} part"
-    assert part.auc.low is not None
-    can = "can" if part.auc.low > 0.5 else "cannot even"
+    who = "All patients together" if group.name == "all" else f"The {group.name} group"
+    assert group.auc.low is not None
+    can = "can" if group.auc.low > 0.5 else "cannot even"
     finds = (
-        f"differ by less than {part.least_gain:.2f}"
-        if part.least_gain is not None
+        f"differ by less than {group.least_gain:.2f}"
+        if group.least_gain is not None
         else f"differ by up to {0.99 - expected.auc:.2f}"
     )
     return (
-        f"{who} ({part.num_patients}) {can} tell an AUC of {expected.auc:g} from guessing, but "
-        f"cannot place it closer than {_limits(part.auc)} nor rank two models that {finds}."
+        f"{who} ({group.num_patients}) {can} tell an AUC of {expected.auc:g} from guessing, but "
+        f"cannot narrow it down beyond {_limits(group.auc)}, nor rank two models that {finds}."
     )
 
 
 def _recommendation(test: PartPlan, everybody: PartPlan) -> str:
     """One test part, or every patient tested in turn."""
-    seen = f"gives an AUC interval {test.auc_width:.2f} wide (the rule: at most {MAX_WIDTH:g})"
+    seen = f"gives an AUC with a CI {test.auc_width:.2f} wide (at most {MAX_WIDTH:g} is wanted)"
     if test.auc_width <= MAX_WIDTH:
-        return f"one fixed split; its test part {seen}. Name the one primary comparison beforehand."
+        return (
+            f"one fixed split; its test group {seen}. Name the one primary comparison beforehand."
+        )
     advice = (
         f"repeated nested cross-validation, {NUM_FOLDS} folds and {NUM_REPEATS} repeats; network, "
-        "threshold and epoch are chosen inside each training part, and all models are compared on "
-        f"the same folds. The test part alone {seen}; "
+        "threshold and epoch are chosen within each training fold, and all models are compared on "
+        f"the same folds. A single test group {seen}; "
         f"tested in turn, all {everybody.num_patients} patients give {everybody.auc_width:.2f} or "
-        "somewhat more, for the folds share training patients."
+        "slightly more, because the folds share training patients."
     )
     if everybody.auc_width > MAX_WIDTH:
         advice += " That is still wide: no model should be called better than another here."

@@ -79,7 +79,9 @@ def predict_controls(
     """
     test = [a for a in assignments if a.split == "test"]
     if len(test) < 2:
-        raise RunError(f"split: expected at least two test patients, got {len(test)}. Split anew.")
+        raise RunError(
+            f"split: expected at least two test patients, got {len(test)}. Make a new split."
+        )
     dataset = open_for(model, store)
     inputs = {*map(Modality, dataset.inputs)}
     inputs |= {Modality.CLINICAL} if model.settings.clinical else set()
@@ -222,13 +224,13 @@ CONTROLS = (
     Control("everything of another", "all inputs are another patient's", (), (),
             _from_other(*EVERYTHING)),
     Control("nothing shown", "every input counts as missing", (), (), _withheld(*EVERYTHING)),
-    Control("surroundings alone", "lesion and shadow painted over, biopsy and clinical withheld",
+    Control("surroundings only", "lesion and shadow painted over, biopsy and clinical withheld",
             (Modality.US_0,), (), _surroundings),
     Control("lesion blanked", "lesion and shadow painted over in both frames",
             (Modality.US_0,), (Modality.BIOPSY, Modality.CLINICAL), _blanked),
-    Control("US-0 twice", "US-0 stands at both time points", ULTRASOUND,
+    Control("US-0 twice", "US-0 at both time points", ULTRASOUND,
             (Modality.BIOPSY, Modality.US_0, Modality.CLINICAL), _first_twice, falls=True),
-    Control("US-0 and US-1 swapped", "the time points change places", ULTRASOUND, EVERYTHING,
+    Control("US-0 and US-1 swapped", "the two time points exchanged", ULTRASOUND, EVERYTHING,
             _swapped, falls=True),
     Control("biopsy of another", "the biopsy is another patient's", (Modality.BIOPSY,),
             (*ULTRASOUND, Modality.CLINICAL), _from_other(Modality.BIOPSY)),

@@ -208,9 +208,10 @@ def _sentence(code: int, answer: bytes, said: bytes) -> str:
         pass
     if code == -signal.SIGKILL:
         return (
-            "expected the process to end by itself, got killed, as where memory does not suffice."
+            "the training process was killed, probably out of memory. Set train.micro_batch = 4 "
+            "and run the same command again."
         )
     if code < 0:
-        return f"expected the process to end by itself, got signal {-code}."
+        return f"the training process was stopped by signal {-code}. Run the same command again."
     last = said.decode(errors="replace").strip().splitlines()[-1:]
-    return f"expected the process to end well, got exit code {code} ({' '.join(last)[:200]})."
+    return f"the training process failed with exit code {code} ({' '.join(last)[:200]})."

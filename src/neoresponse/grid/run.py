@@ -97,8 +97,8 @@ def _run(
         watch(list(observer.states.values()), observer.left_s())
     if stop.signal_number is not None:
         raise Stopped(
-            f"{stop.name} while trainings were under way; all state is saved. Give the same "
-            "command again to go on.",
+            f"{stop.name} while trainings were running; everything is saved. Run the same "
+            "command again to continue.",
             stop.signal_number,
         )
     return failures
@@ -111,7 +111,7 @@ def _result(future: Future) -> tuple[int, str]:
     except (KilledWorker, CancelledError, OSError) as error:
         return 1, (
             f"expected an answer of its Dask worker, got {type(error).__name__}. See whether the "
-            "worker still runs, and give the same command again."
+            "worker still runs, and run the same command again."
         )
     return int(code), str(sentence)
 

@@ -67,7 +67,7 @@ def say_what_fits_beside(run: RunSettings, num: int) -> str:
         fit = min(memory.that_fit(share), max(1, tried // 2))
         if fit >= 1:
             advice += f", or train.micro_batch = {fit}, of which {num} should fit at once"
-    return f" {advice}, and give the same command again."
+    return f" {advice}, and run the same command again."
 
 
 def _that_fit(runs: Sequence[RunSettings]) -> int:

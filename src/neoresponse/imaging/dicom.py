@@ -174,7 +174,7 @@ def _read_pixels(path: Path) -> Pixels:
     try:
         dataset = pydicom.dcmread(path, force=True)
         if "PixelData" not in dataset:
-            raise ImageError(f"{path}: expected pixel data, got a header alone. {EXPORT_ADVICE}")
+            raise ImageError(f"{path}: expected pixel data, got only a header. {EXPORT_ADVICE}")
         dataset.ensure_file_meta()
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = PLAIN_SYNTAXES[dataset.original_encoding]

@@ -49,12 +49,12 @@ def _said(leak: Leak, name: str) -> Leak:
     ids = ", ".join(leak.patients)
     if leak.kind == "patient in two parts":
         sentence = (
-            f"{ids}: expected nobody in both training and {name}, got this identifier in both. "
-            "If it is one person, leave it out of one of the two; if not, rename it."
+            f"{ids}: expected no patient in both training and {name}, got the same identifier in "
+            "both. If it is the same person, remove one of the two; if not, rename one."
         )
     else:
         sentence = (
-            f"{ids}: expected nobody in both training and {name}, got an image with the same "
-            "pixels in both. Leave the patient out of one of the two."
+            f"{ids}: expected no patient in both training and {name}, got an image with the same "
+            "pixels in both. Remove the patient from one of the two."
         )
     return Leak(leak.kind, leak.patients, f"{name}: {sentence}")

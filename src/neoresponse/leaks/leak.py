@@ -7,13 +7,13 @@ from dataclasses import dataclass
 KINDS: Mapping[str, str] = {
     "patient in two parts": "one patient_id, however written, in two parts of a split",
     "person twice": "two patient_ids whose rows are one person's",
-    "copied image": "one file, or files with the same pixels, at two patients",
-    "near copy": "one picture at two patients, saved, turned, mirrored, cropped or lit otherwise",
+    "copied image": "one file, or files with the same pixels, under two patients",
+    "near copy": "one image under two patients, resaved, rotated, mirrored, cropped or relit",
     "outcome in a column": "an input that is known after treatment, or that tells the outcome",
     "outcome in a file": "folder, name, type or size of image files tells the outcome",
-    "chosen on test": "a threshold or an epoch that validation patients did not choose",
-    "changed before the split": "changed versions of one patient's images in two parts",
-    "fitted on test": "standardisation or encoding that training patients alone do not give",
+    "chosen on test": "a threshold or epoch not chosen on validation patients",
+    "changed before the split": "altered copies of one patient's images in two groups",
+    "fitted on test": "standardisation or encoding not fitted on training patients only",
     "test opened again": "test patients were evaluated with several predictions",
 }
 """Kind -> what it is, in the order in which they are listed."""

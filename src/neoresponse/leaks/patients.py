@@ -57,7 +57,7 @@ def across(parts: Sequence[str]) -> str:
     """What follows from the parts that share something."""
     if len(set(parts)) > 1:
         return "Keep them in one part."
-    return "Both in one part: no leak, but one patient counts twice. Keep one."
+    return "Both in one group: no leak, but the patient counts twice. Keep one."
 
 
 def same_ids(entries: Sequence[Entry]) -> list[Leak]:

@@ -182,7 +182,7 @@ def _samples(run: Path, assignments: Sequence[Assignment], store: Store) -> list
     if not wrong:
         return []
     sentence = (
-        f"{run.name}: expected training samples of training patients alone, got some of "
+        f"{run.name}: expected training samples of training patients only, got some of "
         f"{len(wrong)} others: {', '.join(wrong[:SHOWN])}. Split first, then make samples."
     )
     return [Leak("changed before the split", tuple(wrong), sentence)]

@@ -209,8 +209,8 @@ def _vit(
         vit = None  # its head reads other tokens
     if vit is None or vit.num_prefix_tokens:
         raise ConfigError(
-            f"model.backbone: expected a vision transformer of patch tokens alone, got {name!r} "
-            "with others. Choose one without register or distillation tokens."
+            f"model.backbone: expected a vision transformer with only patch tokens, got "
+            f"{name!r}, which has others. Choose one without register or distillation tokens."
         )
     return VitBackbone(vit, stride=int(vit.patch_embed.patch_size[0]))
 

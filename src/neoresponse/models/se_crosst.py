@@ -136,7 +136,7 @@ class SECrossT(nn.Module):
         if not set(self.inputs) <= set(images):
             raise ConfigError(
                 f"images: expected {list(self.inputs)}, got {sorted(images)}. Give every image "
-                "that a pathway needs; mark those a patient lacks in `available`."
+                "that a pathway needs; mark those that a patient does not have in `available`."
             )
 
     def _gather(self, name: str, vectors: Vectors) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from neoresponse.contracts.metrics import Metrics
+from neoresponse.report.names import capitalised, display_name
 from neoresponse.report.sources import Epoch
 from neoresponse.types import REFERENCE_MODELS, RESEARCH_USE, SIMULATED, Estimate
 
@@ -73,7 +74,7 @@ def looks(runs: Sequence[str]) -> dict[str, Look]:
 
 @mpl.rc_context(SETTINGS)
 def auc_figure(metrics: Metrics, *, runs: Sequence[str], cohorts: Sequence[str]) -> bytes:
-    """AUC and interval of every run in every cohort, one line each.
+    """AUC with CI of every run in every cohort, one line each.
 
     Args:
         metrics: content of `metrics.json`.
@@ -86,12 +87,12 @@ def auc_figure(metrics: Metrics, *, runs: Sequence[str], cohorts: Sequence[str])
         for run in runs
         if cohort in metrics.runs[run].cohorts
     ]
-    names = 0.35 + 0.075 * max((len(run) for run in runs), default=0)  # inches
+    names = 0.35 + 0.075 * max((len(display_name(run)) for run in runs), default=0)  # inches
     width = 4.4 + names
     figure = new_figure(width=width, height=1.25 + 0.27 * len(lines) + 0.34 * len(cohorts))
     bottom, top = 0.62 / height_of(figure), 1 - 0.4 / height_of(figure)
     axes = figure.add_axes((names / width, bottom, 2.6 / width, top - bottom))
-    title = f"AUC with its {100 * metrics.confidence:g} % interval"
+    title = f"AUC with {100 * metrics.confidence:g}% CI"
     figure.text(0.02, 1 - 0.12 / height_of(figure), title, weight="bold", fontsize=10, va="top")
     place, ticks, seen = 0.0, [], ""
     for cohort, run, estimate in lines:
@@ -101,7 +102,7 @@ def auc_figure(metrics: Metrics, *, runs: Sequence[str], cohorts: Sequence[str])
             axes.text(left, place, cohort, transform=axes.get_yaxis_transform(), weight="bold")
             seen = cohort
         place -= 1
-        ticks.append((place, run))
+        ticks.append((place, display_name(run)))
         _whisker(axes, place, estimate, looks(runs)[run])
     _finish_auc_axes(axes, ticks, lines, bottom=place)
     return as_svg(figure, is_simulated=metrics.is_simulated)
@@ -109,7 +110,7 @@ def auc_figure(metrics: Metrics, *, runs: Sequence[str], cohorts: Sequence[str])
 
 @mpl.rc_context(SETTINGS)
 def roc_figure(metrics: Metrics, cohort: str, *, runs: Sequence[str], title: str) -> bytes:
-    """ROC curves of all runs in one cohort, the AUCs with their intervals below.
+    """ROC curves of all runs in one cohort, the AUCs with their CIs below.
 
     Args:
         metrics: content of `metrics.json`.
@@ -130,11 +131,11 @@ def roc_figure(metrics: Metrics, cohort: str, *, runs: Sequence[str], title: str
             color=look.colour,
             linestyle=look.dash,
             linewidth=1.8,
-            label=f"{run}   {say(group.auc)}",
+            label=f"{display_name(run)}   {say(group.auc)}",
             clip_on=False,
         )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 - specificity", ylabel="sensitivity")
-    finish_square(figure, axes, title=title, legend="AUC (interval)")
+    finish_square(figure, axes, title=title, legend=f"AUC ({100 * metrics.confidence:g}% CI)")
     return as_svg(figure, is_simulated=metrics.is_simulated)
 
 
@@ -149,7 +150,7 @@ def finish_square(figure: Figure, axes: Axes, *, title: str, legend: str) -> Non
     """Grid, title and the legend below, of axes from `square_axes`."""
     axes.set_aspect("equal")
     axes.grid(color=PALE, linewidth=0.5)
-    axes.set_title(title, loc="left")
+    axes.set_title(capitalised(title), loc="left")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.12, 1 - 4.22 / figure.get_figheight()),
@@ -183,7 +184,7 @@ def say(estimate: Estimate) -> str:
         return "not estimable"
     value = f"{estimate.value:.3f}"
     if estimate.low is None:
-        return f"{value} (no interval)"
+        return f"{value} (no CI)"
     return f"{value} ({estimate.low:.3f}–{estimate.high:.3f})"
 
 
@@ -211,10 +212,10 @@ def _curves(
         )
     for epoch in epochs:
         if epoch.is_kept:
-            kept = f"kept: epoch {epoch.epoch}"
+            kept = f"epoch {epoch.epoch} kept"
             axes.axvline(epoch.epoch, color=INK, linewidth=1, linestyle=":", label=kept)
     axes.set_xlabel("epoch")
-    axes.set_title(f"{run}: {name}", loc="left")
+    axes.set_title(f"{display_name(run)}: {name}", loc="left")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color=PALE, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
@@ -223,7 +224,7 @@ def _curves(
 
 
 def _whisker(axes: Axes, place: float, estimate: Estimate, look: Look) -> None:
-    """One estimate as point and interval, and in words to the right."""
+    """One estimate as point and CI, and as text to the right."""
     right = axes.get_yaxis_transform()
     axes.text(1.04, place, say(estimate), transform=right, va="center", fontsize=8)
     if estimate.low is not None and estimate.high is not None:

@@ -38,24 +38,24 @@ def calibration_rows(study: Study) -> Iterator[Row]:
 def calibration_curve_rows(study: Study) -> Iterator[Row]:
     """One row per bin of each calibration curve."""
     for run, cohort, group in _groups(study):
-        for one in group.calibration.curve:
+        for interval in group.calibration.curve:
             yield {
                 "cohort": cohort,
                 "run": run,
-                "mean_probability": one.mean_probability,
-                "num_patients": one.observed.num_patients,
-                **spread("observed", one.observed),
+                "mean_probability": interval.mean_probability,
+                "num_patients": interval.observed.num_patients,
+                **spread("observed", interval.observed),
             }
 
 
 def decision_rows(study: Study) -> Iterator[Row]:
     """One row per run, group and threshold that one would act on."""
     for run, cohort, group in _groups(study):
-        for one in group.decision.at:
-            row = {**_place(run, cohort, group), "threshold": one.threshold}
+        for benefit in group.decision.at:
+            row = {**_place(run, cohort, group), "threshold": benefit.threshold}
             for name in NetBenefit.model_fields:
                 if name != "threshold":
-                    row |= spread(name, getattr(one, name))
+                    row |= spread(name, getattr(benefit, name))
             yield row
 
 
@@ -65,8 +65,8 @@ def decision_curve_rows(study: Study) -> Iterator[Row]:
         curve = group.decision.curve
         names = ("threshold", "net_benefit", "low", "high", "treat_all")
         for values in zip(*(getattr(curve, name) for name in names), strict=True):
-            place = {"cohort": cohort, "run": run, "num_patients": curve.num_patients}
-            yield {**place, **dict(zip(names, values, strict=True)), "method": curve.method}
+            keys = {"cohort": cohort, "run": run, "num_patients": curve.num_patients}
+            yield {**keys, **dict(zip(names, values, strict=True)), "method": curve.method}
 
 
 def precision_recall_rows(study: Study) -> Iterator[Row]:
@@ -78,7 +78,7 @@ def precision_recall_rows(study: Study) -> Iterator[Row]:
 
 
 def added_value_rows(study: Study) -> Iterator[Row]:
-    """One row per run, floor, cohort: floor and image together against the floor alone."""
+    """One row per run, reference model and cohort: network added to it, minus the model itself."""
     if study.metrics is None:
         return
     tests = {(one.run, one.against): one for one in study.metrics.likelihood_ratios}
@@ -107,19 +107,19 @@ def added_value_rows(study: Study) -> Iterator[Row]:
 
 def subgroup_rows(study: Study) -> Iterator[Row]:
     """One row per run, variable and level."""
-    for one in study.metrics.subgroups if study.metrics else ():
-        for level in one.levels:
+    for subgroup in study.metrics.subgroups if study.metrics else ():
+        for level in subgroup.levels:
             yield {
-                **{name: getattr(one, name) for name in ("cohort", "run", "variable")},
+                **{name: getattr(subgroup, name) for name in ("cohort", "run", "variable")},
                 **{name: getattr(level, name) for name in ("level", "num_patients", "num_pcr")},
                 **spread("auc", level.auc),
-                "num_unknown": one.num_unknown,
-                "interaction_statistic": one.interaction.statistic,
-                "interaction_degrees": one.interaction.degrees,
-                "interaction_p_value": one.interaction.p_value,
-                "interaction_p_adjusted": one.p_adjusted,
-                "interaction_method": one.interaction.method,
-                "interaction_note": one.interaction.note,
+                "num_unknown": subgroup.num_unknown,
+                "interaction_statistic": subgroup.interaction.statistic,
+                "interaction_degrees": subgroup.interaction.degrees,
+                "interaction_p_value": subgroup.interaction.p_value,
+                "interaction_p_adjusted": subgroup.p_adjusted,
+                "interaction_method": subgroup.interaction.method,
+                "interaction_note": subgroup.interaction.note,
             }
 
 
@@ -150,7 +150,7 @@ def _place(run: str, cohort: str, group: GroupMetrics) -> dict[str, object]:
 
 def _several(names: tuple[str, ...], numbers: Calibration | Recalibrated) -> dict[str, object]:
     """Several estimates over their columns."""
-    found: dict[str, object] = {}
+    columns: dict[str, object] = {}
     for name in names:
-        found |= spread(name, getattr(numbers, name))
-    return found
+        columns |= spread(name, getattr(numbers, name))
+    return columns

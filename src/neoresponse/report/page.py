@@ -19,6 +19,7 @@ from neoresponse.durable import write_bytes, write_text
 from neoresponse.folders import check_output, new_folder
 from neoresponse.report import tables
 from neoresponse.report.drawings import Drawing, drawings_of
+from neoresponse.report.names import capitalised, display_name
 from neoresponse.report.pictures import inline_picture
 from neoresponse.report.repeats import elsewhere
 from neoresponse.report.sources import Study, read_study
@@ -35,15 +36,14 @@ INPUTS = {
 """Input -> caption of its heat map, in the order of a row."""
 
 TOWARD = {"pcr": "pCR", "residual": "residual disease"}
-"""What a patient's heat speaks for -> how it is said."""
+"""Outcome that a heat map supports -> its name."""
 
 
 def write_report(work: Path, out: Path, *, force: bool = False, keep_old: bool = True) -> Path:
     """Write the report of a study.
 
     Args:
-        work: the study folder; a part that is absent is named in the report, with the step that
-            makes it.
+        work: the study folder; where a result is missing, the report names the verb that makes it.
         out: the folder to write, straight in the study folder or apart from it.
         force: replace a report that is there.
         keep_old: keep the replaced one beside it.
@@ -114,6 +114,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "capitalised": capitalised,
+        "display": display_name,
         "exact": repr,
         "few": _is_few,
         "in_order": tables.in_order,
@@ -137,8 +139,8 @@ def say_signed(value: float) -> str:
 
 
 def say_percent(part: int, whole: int) -> str:
-    """A share in percent, or nothing where there is no whole."""
-    return f"{100 * part / whole:.0f} %" if whole else "–"
+    """A share in percent, or a dash where there is no whole."""
+    return f"{100 * part / whole:.0f}%" if whole else "–"
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,11 @@ class Summary:
 
     Attributes:
         cohort: name of the group.
-        runs: networks and the clinical floor -> their numbers there.
-        others: the other floors -> their numbers there.
+        runs: networks and the clinical reference model -> their numbers there.
+        others: the other reference models -> their numbers there.
         is_few: whether there are too few patients for a verdict.
-        below: networks whose AUC is below that of some floor.
-        gains: network -> its comparison with the clinical floor.
+        below: networks whose AUC is below that of some reference model.
+        gains: network -> its comparison with the clinical reference model.
     """
 
     cohort: str
@@ -181,7 +183,7 @@ class MapRow:
 
 
 def _summary(study: Study) -> Summary | None:
-    """The largest test group, each run's AUC in it, and its gain over the clinical floor."""
+    """The largest test group, each run's AUC in it, and its gain over clinical variables."""
     cohort = main_cohort(tables.groups_of(study))
     if study.metrics is None or cohort is None:
         return None
@@ -195,9 +197,9 @@ def _summary(study: Study) -> Summary | None:
         is_few=is_few,
         below=[] if is_few else _below_a_reference_model(present),
         gains={
-            one.run: one
-            for one in study.metrics.comparisons
-            if one.cohort == cohort and one.against == CLINICAL_ONLY
+            comparison.run: comparison
+            for comparison in study.metrics.comparisons
+            if comparison.cohort == cohort and comparison.against == CLINICAL_ONLY
         },
     )
 
@@ -208,7 +210,7 @@ def _is_few(group: GroupMetrics | CrossValidation) -> bool:
 
 
 def _below_a_reference_model(groups: Mapping[str, GroupMetrics]) -> list[str]:
-    """Networks whose AUC is below that of some floor."""
+    """Networks whose AUC is below that of the best reference model."""
     aucs = {run: group.auc.value for run, group in groups.items()}
     known = {run: value for run, value in aucs.items() if value is not None}
     best = max((value for run, value in known.items() if run in REFERENCE_MODELS), default=0.0)
@@ -216,15 +218,15 @@ def _below_a_reference_model(groups: Mapping[str, GroupMetrics]) -> list[str]:
 
 
 def _gained(study: Study) -> list[tuple[Comparison, LikelihoodRatio]]:
-    """Each comparison with a floor in the main cohort, with its likelihood ratio test."""
+    """Each comparison with a reference model in the main cohort, and its likelihood ratio test."""
     if study.metrics is None:
         return []
     tests = {(t.run, t.against): t for t in study.metrics.likelihood_ratios}
     cohort = main_cohort(tables.groups_of(study))
     return [
-        (one, tests[one.run, one.against])
-        for one in study.metrics.comparisons
-        if one.cohort == cohort and one.combined
+        (comparison, tests[comparison.run, comparison.against])
+        for comparison in study.metrics.comparisons
+        if comparison.cohort == cohort and comparison.combined
     ]
 
 

@@ -43,7 +43,7 @@ def inline_picture(folder: Path, name: str) -> str:
                     return _address("image/png", content)
                 return _address("image/jpeg", _smaller(picture))
     except FileNotFoundError:
-        raise RunError(f"{path}: expected this picture, found none. {NEXT}") from None
+        raise RunError(f"{path}: expected this picture, got none. {NEXT}") from None
     except (
         OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError,
         Image.DecompressionBombWarning,

@@ -30,21 +30,21 @@ def seed_rows(study: Study) -> Iterator[Row]:
 
 def cross_validation_rows(study: Study) -> Iterator[Row]:
     """One row per run and reference model."""
-    found = study.cross_validation
-    if found is None:
+    folds = study.cross_validation
+    if folds is None:
         return
-    gains = {(one.run, one.against): one for one in found.comparisons}
-    for run in found.run_order:
-        numbers = found.runs[run]
+    gains = {(one.run, one.against): one for one in folds.comparisons}
+    for run in folds.run_order:
+        numbers = folds.runs[run]
         row: dict[str, object] = {
             "run": run,
-            "num_patients": found.num_patients,
-            "num_pcr": found.num_pcr,
-            "num_folds": found.num_folds,
-            "num_repeats": found.num_repeats,
+            "num_patients": folds.num_patients,
+            "num_pcr": folds.num_pcr,
+            "num_folds": folds.num_folds,
+            "num_repeats": folds.num_repeats,
             **spread("auc", numbers.auc),
             "deviation_over_folds": numbers.deviation_over_folds,
-            "times_chosen": found.times_chosen.get(run),
+            "times_chosen": folds.times_chosen.get(run),
         }
         for reference in REFERENCE_MODELS:
             gain = gains.get((run, reference))
@@ -70,7 +70,7 @@ def elsewhere_rows(study: Study) -> Iterator[Row]:
 
 
 def elsewhere(study: Study) -> Iterator[tuple[str, str, GroupMetrics]]:
-    """Name of the cohort, run, and the run's numbers there; floors last."""
+    """Name of the cohort, run, and the run's numbers there; reference models last."""
     for cohort, metrics in study.elsewhere.items():
         runs = sorted(metrics.run_order, key=lambda name: name in REFERENCE_MODELS)
         for run in runs:

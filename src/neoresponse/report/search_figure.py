@@ -50,7 +50,7 @@ def search_figure(shown: SearchShown, *, is_simulated: bool) -> bytes:
     rows = -(-num // columns)
     width, height = 0.7 + _WIDE * columns, 0.62 + _HIGH * rows
     figure = new_figure(width=width, height=height)
-    title = f"Mean {shown.measure} over the inner folds, best: trial {shown.best}"
+    title = f"Mean {shown.measure} over the inner folds; best: trial {shown.best}"
     figure.text(0.02, 1 - 0.14 / height, title, weight="bold", fontsize=10, va="top")
     for place in range(num):
         row, column = divmod(place, columns)

@@ -199,8 +199,8 @@ def _declared(folder: Path) -> list[str]:
         return list(tomllib.loads(path.read_text(encoding="utf-8"))["runs"])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
         raise RunError(
-            f"{path}: expected the settings of a study, got {type(error).__name__}. Give the "
-            "command `neoresponse study` again."
+            f"{path}: expected the settings of a study, got {type(error).__name__}. Run "
+            "`neoresponse study` again."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Tables 3, 4 and 5 of Guo et al. 2024 and the ROC data of its Figures 4 and 5, from this study.
 
 In: a study folder, read. Out: rows. Which run stands where follows from its settings, never from
-its name; a row for which there is no run is named.
+its name; a row without a run is named.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,13 +48,13 @@ class StudyTable:
         number: 3, 4 or 5.
         title: what it shows.
         runs: row or column of the paper -> the run that stands there.
-        lacking: rows of the paper for which this study has no run.
+        missing: rows of the paper for which this study has no run.
     """
 
     number: int
     title: str
     runs: Mapping[str, str]
-    lacking: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def cohorts(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ def study_tables(study: Study) -> list[StudyTable]:
     """Tables 3, 4 and 5; one for which no run fits is left out."""
     networks = _networks(study)
     has_clinical = _compared_with_clinical(networks)
-    sees = "with clinical variables" if has_clinical else "images alone"
+    sees = "with clinical variables" if has_clinical else "images only"
     architectures = {
         architecture(network): run
         for run, network in reversed(networks.items())
@@ -88,13 +88,13 @@ def study_tables(study: Study) -> list[StudyTable]:
             4,
             f"SE-CrossT by input ({sees})",
             own,
-            _lacking(("WSIs", "US", "Multimodal"), own),
+            _missing(("WSIs", "US", "Multimodal"), own),
         ),
         StudyTable(
             5,
-            "SE-CrossT on images, and with clinical variables",
+            "SE-CrossT without and with clinical variables",
             table_5,
-            _lacking((SE_CROSST, BASED), table_5),
+            _missing((SE_CROSST, BASED), table_5),
         ),
     ]
     return [table for table in tables if table.runs]
@@ -155,7 +155,7 @@ def figure_5_rows(study: Study) -> Iterator[Row]:
 
 
 def images(network: ModelSettings) -> frozenset[str]:
-    """The images that a network sees."""
+    """The images that a network uses."""
     return frozenset().union(*(SEES[pathway] for pathway in network.pathways))
 
 
@@ -185,7 +185,7 @@ def _compared_with_clinical(networks: Mapping[str, ModelSettings]) -> bool:
 
 def _own(networks: Mapping[str, ModelSettings], clinical: bool) -> dict[str, str]:
     """SE-CrossT by what it sees: row of Table 4 -> the first run that fits."""
-    found = {}
+    runs = {}
     for name, seen in (("WSIs", WSIS), ("US", US), ("Multimodal", MULTIMODAL)):
         fitting = [
             run
@@ -196,8 +196,8 @@ def _own(networks: Mapping[str, ModelSettings], clinical: bool) -> dict[str, str
             and network.clinical is clinical
         ]
         if fitting:
-            found[name] = fitting[0]
-    return found
+            runs[name] = fitting[0]
+    return runs
 
 
 def _ablation(networks: Mapping[str, ModelSettings]) -> list[str]:
@@ -209,9 +209,9 @@ def _ablation(networks: Mapping[str, ModelSettings]) -> list[str]:
     ]
 
 
-def _lacking(names: Iterable[str], found: Mapping[str, str]) -> tuple[str, ...]:
+def _missing(names: Iterable[str], runs: Mapping[str, str]) -> tuple[str, ...]:
     """Rows of the paper that no run fills."""
-    return tuple(name for name in names if name not in found)
+    return tuple(name for name in names if name not in runs)
 
 
 def _points(study: Study, runs: Sequence[str], *, cohort: str, panel: str) -> Iterator[Row]:

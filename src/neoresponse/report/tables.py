@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from neoresponse.cohort.dictionary import FOCALITY
 from neoresponse.contracts.metrics import McNemar, RunMetrics
-from neoresponse.report.forest import VARIABLES
 from neoresponse.report.model_tables import (
     added_value_rows,
     calibration_curve_rows,
@@ -21,6 +20,7 @@ from neoresponse.report.model_tables import (
     spread,
     subgroup_rows,
 )
+from neoresponse.report.names import VARIABLES
 from neoresponse.report.repeats import cross_validation_rows, elsewhere_rows, seed_rows
 from neoresponse.report.sources import Study
 from neoresponse.report.study_tables import (
@@ -48,23 +48,16 @@ COUNTS = {"tp": "TP", "fp": "FP", "fn": "FN", "tn": "TN"}
 COHORTS = {
     "train": "training",
     "validation": "validation",
-    "TC1": "TC1, unifocal test cohort",
-    "TC2": "TC2, multifocal test cohort",
-    "TC1+TC2": "TC1+TC2, both test cohorts",
+    "TC1": "unifocal test cohort (TC1)",
+    "TC2": "multifocal test cohort (TC2)",
+    "TC1+TC2": "both test cohorts (TC1+TC2)",
 }
 """Group in `metrics.json` -> how it is headed."""
 
-AGAINST = {
-    "clinical_only": "clinical-only",
-    "subtype_only": "subtype-only",
-    "size_change_only": "size-change-only",
-}
-"""Reference model -> how it is called in a table of comparisons."""
-
 RECALIBRATIONS = {
-    "platt": "Platt's line",
-    "temperature": "temperature",
-    "isotonic": "isotonic",
+    "platt": "recalibrated (Platt)",
+    "temperature": "recalibrated (temperature)",
+    "isotonic": "recalibrated (isotonic)",
 }
 """Kind of recalibration -> how it is called."""
 
@@ -72,7 +65,6 @@ INPUTS = {"biopsy": "biopsy", "us_0": "US-0", "us_1": "US-1", "clinical": "clini
 HEADS: dict[str, Mapping[str, str] | tuple[str, ...]] = {
     "rates": RATES,
     "further": FURTHER,
-    "against": AGAINST,
     "recalibrations": RECALIBRATIONS,
     "variables": VARIABLES,
     "columns": COLUMNS,
@@ -127,8 +119,8 @@ def csv_tables(study: Study) -> dict[str, str]:
 def groups_of(study: Study) -> list[str]:
     """Every group that some run has, in the order of `COHORTS`, others last."""
     runs = study.metrics.runs.values() if study.metrics else ()
-    found = {name for run in runs for name in run.cohorts}
-    return list(in_order(dict.fromkeys(sorted(found)), COHORTS))
+    groups = {name for run in runs for name in run.cohorts}
+    return list(in_order(dict.fromkeys(sorted(groups)), COHORTS))
 
 
 def in_order(content: Mapping[str, V], heads: Iterable[str]) -> dict[str, V]:
@@ -152,8 +144,8 @@ def _flow_rows(study: Study) -> Iterable[Row]:
 
 def _split_rows(study: Study) -> Iterable[Row]:
     """Patients per part of the split."""
-    found = study.split.counts if study.split is not None else {}
-    for part, counts in in_order(found, COHORTS).items():
+    groups = study.split.counts if study.split is not None else {}
+    for part, counts in in_order(groups, COHORTS).items():
         residual = counts.num_patients - counts.num_pcr
         yield {"part": part, **counts.model_dump(), "num_residual": residual}
 
@@ -161,17 +153,17 @@ def _split_rows(study: Study) -> Iterable[Row]:
 def _metric_rows(study: Study) -> Iterable[Row]:
     """One row per run and group: counts, estimates with ends, threshold."""
     for group, run, record in _records(study):
-        found = record.cohorts[group]
+        numbers = record.cohorts[group]
         row: dict[str, object] = {
             "cohort": group,
             "run": run,
-            "num_patients": found.num_patients,
-            "num_pcr": found.num_pcr,
+            "num_patients": numbers.num_patients,
+            "num_pcr": numbers.num_pcr,
             "threshold": record.threshold,
-            **found.counts.model_dump(),
+            **numbers.counts.model_dump(),
         }
         for name in ("auc", *RATES, *FURTHER):
-            row |= spread(name, getattr(found, name))
+            row |= spread(name, getattr(numbers, name))
         yield row
 
 

@@ -57,7 +57,7 @@ def load_optuna() -> Any:  # noqa: ANN401 (a module that may not be there)
         return import_module("optuna")
     except ImportError:
         raise MissingExtraError(
-            "search: expected the package optuna, got none of that name. "
+            "search: expected the package optuna, which is not installed. "
             "Install it with `pip install 'neoresponse[search]'`."
         ) from None
 
@@ -166,7 +166,7 @@ def _in_words(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(
             f"{folder / FILE_NAME}: expected to write here, got {error.strerror}. Free some space "
-            "and give the same command again."
+            "and run the same command again."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(

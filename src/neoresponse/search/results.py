@@ -50,7 +50,7 @@ def write_results(
     about = (
         f"# Trial {best.number}, the best of {len(trials)}: mean {in_words(search)} "
         f"{best.value:.4f} over {search.folds} inner folds of {num_patients} training patients.\n"
-        "# It was chosen by that number, which therefore flatters it. Train it, then judge it on "
+        "# It was chosen by this number, which is therefore optimistic. Train it, then test it on "
         "test patients.\n"
     )
     about += f"# {SIMULATED} patients.\n" if is_simulated else ""

@@ -35,7 +35,7 @@ def check_space(settings: RunSettings) -> None:
         if section not in SECTIONS or not name:
             raise ConfigError(
                 f"search.space: expected keys of [model] or [train], got {key!r}. Others decide "
-                "patients, pixels or numbers, which all trials share; take it out."
+                "patients, pixels or numbers, which all trials share; remove it."
             )
     for values in _corners(settings.search):
         settings_with(settings, values)

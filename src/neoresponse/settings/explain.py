@@ -11,6 +11,6 @@ class ExplainSettings(Settings):
     """The heat maps."""
 
     stage: Literal[1, 2, 3, 4] = 3
-    """Stage whose map Grad-CAM weighs; 3 has stride 16, 4 has stride 32."""
+    """Network stage used for Grad-CAM; 3 has stride 16, 4 has stride 32."""
     num_patients: int = Field(6, ge=1)
     """How many test patients are shown, half of them pCR."""

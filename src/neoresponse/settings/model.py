@@ -17,7 +17,7 @@ class ModelSettings(Settings):
         "patho_ult",
         "dou_ult",
     )
-    """Image pathways: biopsy + US-0, US-0 + US-1, or one image alone."""
+    """Image pathways: biopsy + US-0, US-0 + US-1, or a single image."""
     clinical: bool = True
     """Whether the four clinical variables join at the head."""
     size: Literal["T", "S", "B", "L"] | None = None
@@ -41,7 +41,7 @@ class ModelSettings(Settings):
     se_ratio: int = Field(16, ge=1)
     """Reduction of the squeeze-and-excitation bottleneck."""
     se_place: Literal["after_concat", "per_scale", "after_norm", "joint"] = "after_concat"
-    """Excitation of all scales together, of each alone, after the norm, or of both streams."""
+    """Excitation of all scales together, of each separately, after the norm, or of both streams."""
     dou_ult: Literal["coherence", "late_difference", "merge_after_stage_1"] = "coherence"
     """How time points meet: coherence module, [v0, v1, v1 - v0] at the neck, or one early map."""
     coherence_stages: tuple[Literal[1, 2, 3, 4], ...] = (1, 2)
@@ -108,8 +108,8 @@ class ModelSettings(Settings):
         is_joint = self.se and self.se_place == "joint" and "patho_ult" in self.pathways
         if is_joint and self.patch_pooling == "attention":
             raise ValueError(
-                "patch_pooling attention needs a vector of each patch alone, which se_place joint "
-                "has not in patho_ult"
+                "patch_pooling attention needs a separate vector for each patch, which se_place "
+                "joint does not give in patho_ult"
             )
         return self
 

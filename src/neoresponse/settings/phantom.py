@@ -35,9 +35,9 @@ class PhantomSettings(Settings):
         "jpeg",
         "shift",
     ] = "none"
-    """One thing made worse in all pictures or outlines, for stress tests of a trained model."""
+    """One thing made worse in all images or outlines, for stress tests of a trained network."""
     dose: float = Field(0.0, ge=0, le=10)
-    """How much worse: 0 changes nothing, 1 is about as far as machines and people differ."""
+    """How much worse: 0 changes nothing, 1 is about the difference between machines or readers."""
 
     @model_validator(mode="after")
     def _dose_has_a_stress(self) -> Self:

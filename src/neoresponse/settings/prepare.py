@@ -8,12 +8,12 @@ from neoresponse.settings.section import Settings
 
 
 class PrepareSettings(Settings):
-    """Pixels ready to learn from."""
+    """How images are prepared for the network."""
 
     image_px: int = Field(512, ge=32, le=2048)
     """Side of every network input, ultrasound crop and biopsy patch alike, in pixels."""
     region_px: int = Field(1536, ge=96, le=8192)
-    """Side to which the outlined biopsy region is standardised before it is cut into patches."""
+    """Side to which the outlined biopsy region is resized before it is divided into patches."""
     margin_ratio: float = Field(0.3, ge=0, le=3)
     """Tissue kept around the lesion on each side, as a share of its longest side."""
     us_1_window: Literal["same", "own"] = "same"

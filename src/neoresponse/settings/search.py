@@ -46,10 +46,10 @@ class DimensionSettings(Settings):
 
 
 class SearchSettings(Settings):
-    """The verb `search` alone reads these; no other verb searches."""
+    """Only the verb `search` reads these."""
 
     trials: int = Field(20, ge=1, le=10_000)
-    """How many settings are tried; a larger number goes on with a finished search."""
+    """Number of settings to try; a larger number continues a finished search."""
     folds: int = Field(3, ge=2, le=20)
     """Inner folds of the training patients; each trial trains once per fold."""
     measure: Literal["auc", "loss"] = "auc"

@@ -29,11 +29,11 @@ class CrossValidationSettings(Settings):
     """Cross-validation beside the one split; off unless `folds` is given."""
 
     folds: int = Field(0, ge=0, le=50)
-    """Parts of the patients, each tested once by networks that never saw it; 0 is off."""
+    """Number of folds; each is tested once by networks that never saw it. 0 is off."""
     repeats: int = Field(1, ge=1, le=100)
-    """How often the patients are divided anew."""
+    """How often the patients are divided into new folds."""
     inner_folds: int = Field(0, ge=0, le=50)
-    """Parts of what a fold trains on, to choose the best run inside it (nested); 0 is off."""
+    """Inner folds of the training patients, to choose the best run (nested); 0 is off."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -65,7 +65,7 @@ class StudySettings(RunSettings):
     cohort: Path
     """The cohort folder; a relative path counts from the study file."""
     truth: Path | None = None
-    """Of a phantom: its folder `truth`, to hold every run against the best possible."""
+    """For a phantom: its folder `truth`, to compare every run with the best possible AUC."""
     runs: dict[str, Section] = Field({"se_crosst": {}}, min_length=1)
     """Networks to train: name -> what differs from `model` (and, under `train`, the recipe)."""
     axes: dict[str, dict[str, Section]] = Field({})

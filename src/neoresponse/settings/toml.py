@@ -177,11 +177,9 @@ def _read_toml(path: Path) -> Section:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: expected a settings file, found none. Check the path."
-        ) from None
+        raise ConfigError(f"{path}: expected a settings file, got none. Check the path.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: expected TOML, got {error}. Mend that line.") from None
+        raise ConfigError(f"{path}: expected TOML, got {error}. Correct that line.") from None
 
 
 def _parse_change(change: str) -> Section:

@@ -38,10 +38,10 @@ class AugmentSettings(Settings):
 
 
 class VarySettings(Settings):
-    """Changes drawn anew each time a sample is shown, on top of the fixed variants."""
+    """Random changes each time a sample is used, in addition to the fixed variants."""
 
     flips: bool = False
-    """Flip by chance: the biopsy either way, both ultrasound frames together left-right alone."""
+    """Flip at random: the biopsy in both directions, both ultrasound frames left-right only."""
     max_rotation_deg: float = Field(0, ge=0, le=180)
     """Largest further rotation to either side, in degrees; of the biopsy, and of both frames."""
     max_scaling: float = Field(0, ge=0, lt=1)
@@ -60,7 +60,7 @@ class VarySettings(Settings):
 
 
 class TrainSettings(Settings):
-    """The recipe."""
+    """How the network is trained."""
 
     augment: AugmentSettings = AugmentSettings()
     """Variants of each training sample."""
@@ -73,47 +73,47 @@ class TrainSettings(Settings):
     keep_from_epoch: int | None = Field(None, ge=0)
     """The first epoch that may be kept, counted from 0; unset, the last third may: 40 of 60."""
     keep_before_epoch: int | None = Field(None, ge=1)
-    """The first epoch that may no longer be kept; without it all later ones may."""
+    """The first epoch that may no longer be kept; unset: no limit."""
     patience: int | None = Field(None, ge=1)
-    """Stop after so many epochs without a better one among those that may be kept."""
+    """Stop after this many epochs without improvement, among epochs that may be kept."""
     batch_size: int = Field(16, ge=1)
-    """Samples per step; the publication does not say."""
+    """Samples per step; the publication does not state it."""
     micro_batch: int | None = Field(None, ge=1)
     """Samples in memory at once: the gradients of a step are added up part by part."""
     sampling: Literal["shuffle", "weighted"] = "shuffle"
     """Each sample once an epoch; or drawn with replacement, both classes equally often."""
     optimiser: Literal["adam", "adamw"] = "adam"
-    """Adam as published, or AdamW, whose weight decay stands apart from the gradient."""
+    """Adam as published, or AdamW, with weight decay decoupled from the gradient."""
     learning_rate: float = Field(1e-3, gt=0)
     """Learning rate: constant, or the peak of the schedule."""
     weight_decay: float = Field(0, ge=0)
-    """Of AdamW, on matrices and kernels alone; biases, norms and lone vectors are let be."""
+    """For AdamW; applies to weight matrices and kernels only, not to biases and norms."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate after warm-up: constant, or half a cosine down to 0 at the last step."""
     warmup_epochs: float = Field(0, ge=0)
-    """Epochs in which the learning rate rises linearly from 0; a part of one is allowed."""
+    """Epochs in which the learning rate rises linearly from 0; may be a fraction."""
     clip_norm: float | None = Field(None, gt=0)
-    """Largest norm of all gradients together; larger ones are scaled down to it."""
+    """Clip the norm of all gradients together to this value."""
     label_smoothing: float = Field(0, ge=0, lt=1)
-    """Labels move so far toward one half: 1 becomes 1 - this / 2."""
+    """Moves labels toward one half: 1 becomes 1 - this / 2."""
     focal_gamma: float = Field(0, ge=0, le=10)
     """Exponent of the focal loss; 0 is plain binary cross-entropy."""
     ema_decay: float | None = Field(None, gt=0, lt=1)
     """Validate and keep a moving average of the weights with this decay per step, or none."""
     save_every_steps: int | None = Field(None, ge=1)
-    """Save also within an epoch, after so many steps; without it after each epoch alone."""
+    """Also save within an epoch, every so many steps; unset: only after each epoch."""
     trackers: tuple[Literal["tensorboard", "mlflow"], ...] = ()
-    """Where else each epoch's numbers go; `metrics.csv` and `progress.svg` are always written."""
+    """Also log each epoch to these; `metrics.csv` and `progress.svg` are always written."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the forward pass; `auto`: bfloat16 on a GPU that has it, else float32."""
     compile: bool = False
     """Let torch compile the network before training; for a GPU. It needs a C++ compiler."""
     checkpoint_activations: bool = False
-    """Make CrossFormer's activations again in the backward pass: less memory, a third more time."""
+    """Recompute CrossFormer's activations in the backward pass: less memory, a third slower."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; `auto` takes a GPU where one is."""
+    """Where to train; `auto` uses a GPU if there is one."""
     num_threads: int | None = Field(None, ge=1)
-    """Processor threads, all cores where none is named; 1 suits small networks."""
+    """Processor threads; unset: all cores. 1 suits small networks."""
 
     @property
     def kept_epochs(self) -> range:

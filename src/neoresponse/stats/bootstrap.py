@@ -16,7 +16,7 @@ from neoresponse.types import Estimate, FloatArray, IntArray, checked_confidence
 
 BLOCK = 2**17
 """Numbers per block of replicates: small enough to stay in the processor's cache."""
-ALL_ALIKE = "no interval: all replicates are alike"
+ALL_ALIKE = "no CI: all replicates are alike"
 
 
 @dataclass(frozen=True)

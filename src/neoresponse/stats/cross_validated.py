@@ -20,7 +20,7 @@ from neoresponse.stats.discrimination import Booleans, Doubles, checked_arrays, 
 from neoresponse.stats.interval import ONE_CLASS, TOO_FEW, two_sided_z
 from neoresponse.types import Estimate, IntArray
 
-NO_SPREAD = "no interval: the influence values are all zero"
+NO_SPREAD = "no CI: the influence values are all zero"
 METHOD = "influence values within folds"
 SHAPES = "label, probability and fold: expected (patients,) and twice (repeats, patients)"
 Variant = Literal["corrected", "published"]

@@ -16,7 +16,7 @@ from neoresponse.stats.discrimination import Booleans
 from neoresponse.types import Estimate, FloatArray
 
 MANY = 10_000
-SAME_CALLS = "no interval: at this threshold both call the same patients pCR"
+SAME_CALLS = "no CI: at this threshold both call the same patients pCR"
 
 
 @dataclass(frozen=True)

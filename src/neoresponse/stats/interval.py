@@ -16,8 +16,8 @@ from neoresponse.stats.discrimination import Placements, sorted_placements
 from neoresponse.types import Estimate, IntArray, checked_confidence
 
 ONE_CLASS = "not estimable: only one of the two classes is present"
-TOO_FEW = "no interval: fewer than two patients in one class"
-NO_SPREAD = "no interval: DeLong's variance is zero"
+TOO_FEW = "no CI: fewer than two patients in one class"
+NO_SPREAD = "no CI: DeLong's variance is zero"
 PERFECT = "Newcombe's interval, because DeLong's variance is zero"
 NEAR = 1e-9
 PRIOR_PATIENTS = 20

@@ -85,7 +85,7 @@ def development_size(
 
 
 def validation_size_for_auc(auc: float, *, prevalence: float, width: float) -> int:
-    """Patients needed to test a model so that the 95 % interval of its AUC is narrow enough.
+    """Patients needed to test a model so that the 95% CI of its AUC is narrow enough.
 
     Args:
         auc: AUC expected, in (0, 1).
@@ -118,7 +118,7 @@ def validation_size_for_auc(auc: float, *, prevalence: float, width: float) -> i
 
 
 def validation_size_for_ratio(*, prevalence: float, width: float) -> int:
-    """Patients needed so that the 95 % interval of observed over expected is narrow enough.
+    """Patients needed so that the 95% CI of observed over expected is narrow enough.
 
     Args:
         prevalence: share of pCR, in (0, 1).

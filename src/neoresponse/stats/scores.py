@@ -24,9 +24,9 @@ from neoresponse.stats.interval import two_sided_t
 from neoresponse.types import Estimate, FloatArray
 
 IMPOSSIBLE = "not estimable: a patient had what was predicted as impossible"
-TOO_FEW = "no interval: fewer than two patients"
+TOO_FEW = "no CI: fewer than two patients"
 NOTHING_LEFT = "not estimable: the marker or the probabilities leave nothing to learn"
-ALIKE = "no interval: the two are alike in every patient"
+ALIKE = "no CI: the two are alike in every patient"
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def put_aside(ledger: Ledger, run: Path, name: str) -> None:
     for what in ("train", "predict"):
         ledger.rename(f"{what} {name}", f"{FOLDER} {aside.name} {what}")
     run.rename(aside)
-    ledger.say(f"train {name}: what was trained with other inputs moved to {FOLDER}/{aside.name}")
+    ledger.say(f"train {name}: training with other inputs moved to {FOLDER}/{aside.name}")
 
 
 def bring_back(ledger: Ledger, wanted: RunInputs, run: Path, name: str) -> None:

@@ -180,7 +180,7 @@ def fingerprint(cohort: Path, study: Path, *, only_plans: bool = False) -> str:
     except OSError as error:
         raise CohortError(
             f"{cohort}: expected to read every file in it, got {error.strerror}. "
-            "Mend the permissions or move the file out."
+            "Correct the permissions or move the file out."
         ) from error
     hidden = {_hidden(name): stamp for name, stamp in stamps.items()}
     if not only_plans:

@@ -59,9 +59,12 @@ def as_text(status: Status) -> str:
     """The status as a person reads it."""
     is_due = status.is_due
     lines = ["Steps", *(f"  {name}: {'due' if is_due[name] else 'done'}" for name in is_due)]
-    lines += ["Trainings", *(f"  {one.name}: {one.state}" for one in status.trainings)]
+    lines += [
+        "Trainings",
+        *(f"  {training.name}: {training.state}" for training in status.trainings),
+    ]
     if status.kept:
-        lines += ["Kept trainings", *(f"  {_in_words(one, status)}" for one in status.kept)]
+        lines += ["Kept trainings", *(f"  {_in_words(kept, status)}" for kept in status.kept)]
     return "\n".join(lines)
 
 
@@ -73,14 +76,14 @@ def _in_words(kept: KeptTraining, status: Status) -> str:
 
 def _difference(kept: KeptTraining, status: Status) -> str:
     """How a kept training differs from the one that the study wants now."""
-    wanted = {one.name.replace(" ", "-"): one.inputs for one in status.trainings}
+    wanted = {training.name.replace(" ", "-"): training.inputs for training in status.trainings}
     if kept.inputs is None:
         return "its inputs cannot be read"
     if kept.name not in wanted:
-        return "the study names no such training now"
+        return "no longer part of the study"
     now = wanted[kept.name]
     if now is None:
-        return "the inputs wanted now are not known yet"
+        return "its current inputs are known only after earlier steps"
     keys = kept.inputs.differences(now)
     more = f" and {len(keys) - MANY_KEYS} more" if len(keys) > MANY_KEYS else ""
-    return f"differs in {', '.join(keys[:MANY_KEYS])}{more}" if keys else "the same as now"
+    return f"differs in {', '.join(keys[:MANY_KEYS])}{more}" if keys else "same inputs as now"

@@ -179,6 +179,6 @@ def _failed(study: Study) -> RunError:
     reasons = "\n".join(f"  {name}: {why}" for name, why in study.failures.items())
     num = len(study.failures)
     return RunError(
-        f"{study.folder}: expected every training to end well, {num} did not; all others are done "
-        f"and kept. Mend the cause and give the same command again.\n{reasons}"
+        f"{study.folder}: expected every training to finish, {num} failed; the others are done "
+        f"and kept. Correct the cause and run the same command again.\n{reasons}"
     )

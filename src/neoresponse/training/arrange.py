@@ -37,8 +37,7 @@ def arrange(network: SECrossT, settings: TrainSettings) -> None:
     if settings.compile:
         if not any(shutil.which(name) for name in ("g++", "clang++", "cl")):
             raise RunError(
-                "train.compile: expected a C++ compiler, found none. Install g++ or set it to "
-                "false."
+                "train.compile: expected a C++ compiler, got none. Install g++ or set it to false."
             )
         compile_parts(network)
 

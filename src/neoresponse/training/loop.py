@@ -298,6 +298,6 @@ def _leave(training: Training, asked: int) -> None:
     with training.team.alike():
         raise Stopped(
             f"{signal.Signals(asked).name} in epoch {progress.epoch} after {progress.step} steps "
-            "of it; all state is saved. Give the same command again to go on.",
+            "of it; all state is saved. Run the same command again to continue.",
             asked,
         )

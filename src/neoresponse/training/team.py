@@ -188,9 +188,9 @@ class Team:
             if not self.is_first:
                 raise Followed(1) from error
             raise RunError(
-                f"process 0 of {self.size}: expected all processes of this training to go on, got "
-                "one that ended; if it could say why, that stands beside this. Give the same "
-                "command again to go on from the last saved state."
+                f"process 0 of {self.size}: expected all processes of this training to keep "
+                "running, got one that ended; its own message, if any, is printed too. Run the "
+                "same command again to continue from the last saved state."
             ) from error
 
 

@@ -97,6 +97,6 @@ def _installed(module: str, extra: str) -> Any:  # noqa: ANN401 (a module withou
         return import_module(module)
     except ImportError:
         raise MissingExtraError(
-            f"train.trackers: expected the package {extra}, got none of that name. "
-            f"Install it with `pip install 'neoresponse[{extra}]'`, or take it out of the list."
+            f"train.trackers: expected the package {extra}, which is not installed. "
+            f"Install it with `pip install 'neoresponse[{extra}]'`, or remove it from the list."
         ) from None
