@@ -270,7 +270,7 @@ def test_the_text_says_whom_the_calibration_line_leaves_out():
     values[:28] = label[:28]
     values[:8] = 1 - label[:8]
     found = evaluate_table(Table(label, {"p": values}, 80, {"y": 0, "p": 0}, {}), SETTINGS)
-    assert found["models"]["p"]["calibration"]["slope"]["num_patients"] == 52
+    assert found.models["p"].calibration.slope.num_patients == 52
     text = evaluation_as_text(found)
     assert "52 of 80 patients; 28 with a probability of exactly 0 or 1 left out" in text
     assert "8 of these 28 had the other outcome" in text

@@ -38,7 +38,7 @@ from neoresponse.stats import (
 from neoresponse.types import REFERENCE_MODELS, Estimate, FloatArray, IntArray
 
 OTHER_PATIENTS = "not estimable: the two runs have different patients"
-NOT_BOTH = "not fitted: the validation patients have only one outcome"
+NOT_BOTH = "not fitted: the validation patients do not include both outcomes"
 RIDGE = 1.0
 """Penalty on standardised log odds, so that a small validation group has a finite fit."""
 FURTHEST = 1e-6
