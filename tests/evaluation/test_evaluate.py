@@ -85,7 +85,7 @@ def test_validation_of_one_class_gives_half_and_says_so():
     rows = changed(draw(1), lambda row: row.split == "validation", label=0)
     found = run({"net": rows})["runs"]["net"]
     assert found["threshold"] == 0.5
-    assert "both classes" in found["threshold_note"]
+    assert "both outcomes" in found["threshold_note"]
 
 
 def test_patients_without_a_label_are_left_out_and_counted():

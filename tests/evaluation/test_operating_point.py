@@ -120,8 +120,8 @@ def test_a_line_makes_its_own_patients_calibrated_and_others_better():
 @pytest.mark.parametrize(
     ("validation", "note"),
     [
-        (None, "both classes"),
-        (Group(("a", "b"), np.array([0, 0]), np.array([0.1, 0.2]), 0), "both classes"),
+        (None, "both outcomes"),
+        (Group(("a", "b"), np.array([0, 0]), np.array([0.1, 0.2]), 0), "both outcomes"),
         (Group(("a", "b"), np.array([0, 1]), np.array([0.1, 0.2]), 0), "no finite best map"),
         (Group(("a", "b"), np.array([0, 1]), np.array([0.0, 1.0]), 0), "no finite best map"),
     ],

@@ -38,7 +38,7 @@ from neoresponse.stats import (
 from neoresponse.types import REFERENCE_MODELS, Estimate, FloatArray, IntArray
 
 OTHER_PATIENTS = "not estimable: the two runs have different patients"
-NOT_BOTH = "not fitted: the validation patients have only one outcome"
+NOT_BOTH = "not fitted: the validation patients do not include both outcomes"
 RIDGE = 1.0
 """Penalty on standardised log odds, so that a small validation group has a finite fit."""
 FURTHEST = 1e-6
@@ -94,8 +94,8 @@ def comparisons(
         for cohort in test_cohorts(list(groups[run])):
             if cohort in groups[other]:
                 pair = _paired(groups[run][cohort], groups[other][cohort])
-                thresholds = thresholds[run], thresholds[other]
-                compared = _compared(pair, (cohort, run, other), settings, thresholds=thresholds)
+                both = thresholds[run], thresholds[other]
+                compared = _compared(pair, (cohort, run, other), settings, thresholds=both)
                 combined = _combined(pair, fitted, settings) if fitted else None
                 rows.append(compared.model_copy(update={"combined": combined}))
     return _adjusted(rows)

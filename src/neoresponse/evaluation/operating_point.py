@@ -20,7 +20,7 @@ CONFIG = "config.toml"
 HALF = 0.5
 BEYOND_ONE = math.nextafter(1.0, 2.0)
 """A threshold that no probability reaches."""
-NO_VALIDATION = "0.5, because the validation patients have only one outcome"
+NO_VALIDATION = "0.5, because the validation patients do not include both outcomes"
 NO_PREDICTIONS = "0.5, because there are no predictions of validation patients beside the model"
 BROUGHT = "from the model's own study, chosen on its validation patients"
 CALLS_NOBODY = "above 1: among the validation patients, calling nobody pCR costs least"

@@ -21,7 +21,7 @@ from neoresponse.stats import (
     has_both_classes,
 )
 
-NOT_BOTH = "not fitted: the validation patients have only one outcome"
+NOT_BOTH = "not fitted: the validation patients do not include both outcomes"
 NO_MAP = "not fitted: these validation patients have no finite best map"
 Map = Platt | Temperature | Isotonic
 FITS: Mapping[str, Callable[..., Map]] = {
