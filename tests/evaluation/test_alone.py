@@ -269,12 +269,8 @@ def test_the_text_says_whom_the_calibration_line_leaves_out():
     values = np.clip(np.round(rng.normal(0.4 + 0.2 * label, 0.15), 2), 0.02, 0.98)
     values[:28] = label[:28]
     values[:8] = 1 - label[:8]
-<<<<<<< HEAD
     given = Table(label, {"p": values}, 80, {"y": 0, "p": 0}, {})
     found = alone.evaluate_table(given, SETTINGS)
-=======
-    found = evaluate_table(Table(label, {"p": values}, 80, {"y": 0, "p": 0}, {}), SETTINGS)
->>>>>>> words
     assert found.models["p"].calibration.slope.num_patients == 52
     text = evaluation_as_text(found)
     assert "52 of 80 patients; 28 with a probability of exactly 0 or 1 left out" in text
