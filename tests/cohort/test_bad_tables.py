@@ -78,7 +78,7 @@ def test_a_decimal_comma_is_refused_where_a_point_is_stated(check):
         ("header_only.csv", "got only a header"),
         ("gbk_chinese_headers.csv", "expected a column 'patient_id' for patient_id"),
         ("missing_label_column.csv", "expected a column 'pCR' for pcr"),
-        ("one_class.csv", "got residual disease alone"),
+        ("one_class.csv", "got only residual disease"),
     ],
 )
 def test_a_table_that_cannot_be_trained_on_stops(check, file, words):

@@ -216,7 +216,7 @@ def test_one_outcome_alone_stops(cohort):
     for name in cohort.rows:
         cohort.put(name, pcr="0")
     message = only(cohort.check(), Severity.STOP).message
-    assert "expected patients with and without pCR, got residual disease alone" in message
+    assert "expected patients with and without pCR, got only residual disease" in message
 
 
 def test_a_cohort_of_which_nobody_passes_stops(cohort):

@@ -148,7 +148,7 @@ def test_runs_of_other_patients_are_not_compared():
     found = run({"net": draw(1), CLINICAL_ONLY: shorter})["comparisons"][0]
     assert found["cohort"] == "TC1"
     assert found["difference"]["value"] is None
-    assert "same patients" in found["difference"]["note"]
+    assert "different patients" in found["difference"]["note"]
 
 
 def test_two_labels_for_one_patient_stop_the_evaluation():

@@ -13,8 +13,9 @@ from PIL import Image
 from neoresponse.cli import main
 from neoresponse.cohort.split import write_split
 from neoresponse.contracts.predictions import Prediction
+from neoresponse.contracts.record import write_record
 from neoresponse.errors import CohortError, RunError, TableError
-from neoresponse.evaluation.operating_point import operating_point_of_run
+from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.leaks import (
     KINDS,
     Leak,
@@ -32,6 +33,7 @@ from neoresponse.leaks.patients import Entry, same_ids, same_people
 from neoresponse.leaks.runs import run_leaks
 from neoresponse.leaks.values import as_day, as_number, plain_value
 from neoresponse.preprocess.rows import patients_of
+from neoresponse.settings import EvaluateSettings
 from neoresponse.training.outputs import predict_run
 from neoresponse.training.refit import fitted_on
 
@@ -274,11 +276,13 @@ def test_a_threshold_of_a_study_that_validation_did_not_choose_is_found(
     predicted, store, tmp_path, threshold, kind
 ):
     run = shutil.copytree(predicted, tmp_path / "study" / "runs" / "se_crosst")
+    metrics = evaluate_files(
+        {"se_crosst": run / "predictions.csv"}, EvaluateSettings(replicates=200)
+    )
+    chosen = metrics.runs["se_crosst"].threshold if threshold is None else threshold
+    runs = {"se_crosst": metrics.runs["se_crosst"].model_copy(update={"threshold": chosen})}
     (tmp_path / "study" / "evaluation").mkdir()
-    chosen = operating_point_of_run(run).threshold if threshold is None else threshold
-    runs = {"se_crosst": {"threshold": chosen}}
-    content = {"threshold_rule": "youden", "runs": runs}
-    (tmp_path / "study" / "evaluation" / "metrics.json").write_text(json.dumps(content))
+    write_record(tmp_path / "study" / "evaluation", metrics.model_copy(update={"runs": runs}))
     assert kinds(run_leaks(run, store)) == kind
 
 

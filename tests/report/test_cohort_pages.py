@@ -61,7 +61,7 @@ def test_describe_writes_tables_and_landscape(path, tmp_path):
     assert result.exit_code == 0, result.output
     assert {file.name for file in out.iterdir()} - {RECORD} == {
         *("describe.json", "tables.html", "tables.md", "outcome.csv", "parts.csv"),
-        *("landscape.csv", "landscape.svg", ".neoresponse.json"),
+        *("landscape.csv", "landscape.svg"),
     }
     assert "<svg" in (out / "tables.html").read_text()
     content = json.loads((out / "describe.json").read_text())

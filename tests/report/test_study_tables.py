@@ -105,7 +105,7 @@ def test_a_study_of_few_runs_names_what_it_lacks(make_study, tmp_path):
     assert tables[4].missing == ("WSIs", "US")
     assert dict(tables[5].runs) == {"SE-CrossT based": "only"}
     page = write_report(work, tmp_path / "report").read_text()
-    assert "Not in this study: WSIs, US." in page
+    assert "No run in this study for: WSIs, US." in page
 
 
 def test_runs_without_settings_fill_no_table(make_study):

@@ -375,7 +375,7 @@ def test_a_folder_with_another_search_is_refused(searched, store, assignments, q
 
 
 def test_two_searches_in_one_folder_are_refused(searched, store, assignments, quick):
-    with only_one(searched[0]), pytest.raises(RunError, match="another process"):
+    with only_one(searched[0]), pytest.raises(RunError, match="no other process here"):
         run_search(Search(store, assignments, quick), searched[0])
 
 
