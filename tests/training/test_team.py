@@ -233,7 +233,7 @@ def test_the_command_trains_under_torchrun_and_says_so_once(store, run, quick, t
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 0 kept") == done.stdout.count("Wrote ") == 1
