@@ -299,7 +299,7 @@ def test_a_network_below_a_reference_model_is_named_in_the_result(make_study):
     write_json(path, metrics)
     below = Reader(write_report(work, work / "below").read_text()).text
     assert "size change only, AUC 0.999" in below
-    assert "Lower AUC than the best reference model: se_crosst." in below
+    assert "Lower AUC than the best reference model: SE-CrossT." in below
     assert "Lower AUC than" not in plain
 
 

@@ -3,6 +3,7 @@
 from neoresponse.types import CLINICAL_ONLY, SIZE_CHANGE_ONLY, SUBTYPE_ONLY
 
 RUNS = {
+    "se_crosst": "SE-CrossT",
     CLINICAL_ONLY: "Clinical variables only",
     SUBTYPE_ONLY: "Subtype only",
     SIZE_CHANGE_ONLY: "Size change only",
