@@ -14,7 +14,7 @@ from neoresponse.report.figures import (
     new_figure,
     say,
 )
-from neoresponse.report.names import VARIABLES
+from neoresponse.report.names import VARIABLES, display_name
 
 LONGEST = 26
 
@@ -35,7 +35,7 @@ def forest_figure(
     height, width = 1.15 + 0.235 * num_lines, 7.4
     figure = new_figure(width=width, height=height)
     axes = figure.add_axes((0.36, 0.62 / height, 0.3, 1 - 1.1 / height))
-    title = f"{rows[0].run}: AUC by subgroup with {100 * confidence:g}% CI"
+    title = f"{display_name(rows[0].run)}: AUC by subgroup with {100 * confidence:g}% CI"
     figure.text(0.02, 1 - 0.12 / height_of(figure), title, weight="bold", fontsize=10, va="top")
     line = -1.0
     lines: list[tuple[float, str, GroupMetrics | Level, bool]] = [
