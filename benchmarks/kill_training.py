@@ -43,6 +43,7 @@ import numpy as np
 import torch
 
 from neoresponse.cohort.split import Assignment
+from neoresponse.contracts.store import StoreManifest
 from neoresponse.models import checkpoint
 from neoresponse.preprocess.store import Store, open_store
 from neoresponse.settings import RunSettings

@@ -324,7 +324,7 @@ def test_a_study_that_is_asked_to_stop_says_so_and_its_trainings_have_saved(
     monkeypatch.setattr(grid_run, "stop_on_signals", lambda: nullcontext(Asked()))
     train = {**tiny.train.model_dump(), "epochs": 30}
     content = {**tiny.model_dump(), "train": train, "cohort": phantom / "cohort"}
-    with pytest.raises(Stopped, match="SIGTERM while trainings were under way"):
+    with pytest.raises(Stopped, match="SIGTERM while trainings were running"):
         run_study(StudySettings.model_validate(content), folder)
     assert list((run / "checkpoints").glob("*"))
     assert not (run / "run.json").exists()
