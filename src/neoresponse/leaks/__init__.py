@@ -1,7 +1,7 @@
 """Tables, images, stores and runs in; what an evaluation may know and should not, out.
 
 `gather` reads what is given, `find_leaks` runs every check, `as_text` says it in words. The ten
-kinds stand in `leak.KINDS`. `record_opening` keeps the ledger of evaluations on test patients.
+kinds are in `leak.KINDS`. `record_opening` keeps the ledger of evaluations on test patients.
 """
 
 from neoresponse.leaks.audit import Audit, audit_leaks, find_leaks

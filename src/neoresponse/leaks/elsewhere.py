@@ -1,14 +1,35 @@
 """Stores of a study and of a cohort from elsewhere -> patients whom training has already seen."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from neoresponse.cohort.split import Assignment
 from neoresponse.leaks.leak import Leak, in_order
-from neoresponse.leaks.patients import Entry, same_ids
-from neoresponse.leaks.pictures import equal_pictures, pictures_of_store
+from neoresponse.leaks.patients import Entry, groups_by_id
+from neoresponse.leaks.pictures import groups_by_pixels, pictures_of_store
 from neoresponse.preprocess.store import Store
 
 SEEN = ("train", "validation")
+
+
+class What(NamedTuple):
+    """What two patients share, and what to do."""
+
+    kind: str
+    got: str
+    remedy: str
+
+
+SAME_ID = What(
+    "patient in two parts",
+    "the same identifier",
+    "If it is the same person, remove one of the two; if not, rename one.",
+)
+SAME_PIXELS = What(
+    "copied image",
+    "an image with the same pixels",
+    "Remove the patient from one of the two.",
+)
 
 
 def part_of_patients(assignments: Sequence[Assignment]) -> dict[str, str]:
@@ -35,26 +56,23 @@ def shared_patients(
     known = {entry.patient_id for entry in here}
     pictures = [p for p in pictures_of_store(own, here) if p.entry.patient_id in known]
     pictures += pictures_of_store(other, there)
-    found = [*same_ids([*here, *there]), *equal_pictures(pictures)]
-    return in_order([_said(leak, name) for leak in found if _is_shared(leak, name)])
+    ours = {id(entry) for entry in here}
+    groups = [(SAME_ID, group) for group in groups_by_id([*here, *there])]
+    groups += [(SAME_PIXELS, [p.entry for p in group]) for group in groups_by_pixels(pictures)]
+    return in_order(
+        [
+            _said(what, group, name)
+            for what, group in groups
+            if len({id(e) in ours for e in group}) > 1
+        ]
+    )
 
 
-def _is_shared(leak: Leak, name: str) -> bool:
-    """Whether a leak is between training or validation and the cohort from elsewhere."""
-    return f"({name})" in leak.sentence and any(f"({part})" in leak.sentence for part in SEEN)
-
-
-def _said(leak: Leak, name: str) -> Leak:
-    """The same leak with what to do about it here."""
-    ids = ", ".join(leak.patients)
-    if leak.kind == "patient in two parts":
-        sentence = (
-            f"{ids}: expected no patient in both training and {name}, got the same identifier in "
-            "both. If it is the same person, remove one of the two; if not, rename one."
-        )
-    else:
-        sentence = (
-            f"{ids}: expected no patient in both training and {name}, got an image with the same "
-            "pixels in both. Remove the patient from one of the two."
-        )
-    return Leak(leak.kind, leak.patients, f"{name}: {sentence}")
+def _said(what: What, group: Sequence[Entry], name: str) -> Leak:
+    """A patient of training in the cohort from elsewhere, and what to do about it."""
+    ids = tuple(sorted({entry.patient_id for entry in group}))
+    sentence = (
+        f"{name}: {', '.join(ids)}: expected no patient in both training and {name}, got "
+        f"{what.got} in both. {what.remedy}"
+    )
+    return Leak(what.kind, ids, sentence)

@@ -60,13 +60,18 @@ def across(parts: Sequence[str]) -> str:
     return "Both in one group: no leak, but the patient counts twice. Keep one."
 
 
-def same_ids(entries: Sequence[Entry]) -> list[Leak]:
-    """Ids in two parts; letter case, punctuation and leading zeros make no other patient."""
+def groups_by_id(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The rows of each patient, however the id is written."""
     groups: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[_bare(entry.patient_id)].append(entry)
+    return list(groups.values())
+
+
+def same_ids(entries: Sequence[Entry]) -> list[Leak]:
+    """Ids in two parts; letter case, punctuation and leading zeros make no other patient."""
     found = []
-    for group in groups.values():
+    for group in groups_by_id(entries):
         ids, parts = {e.patient_id for e in group}, {e.part for e in group}
         if len(parts) > 1 or len(ids) > 1:
             listed = ", ".join(sorted({named(e) for e in group}))

@@ -93,15 +93,23 @@ def pictures_of_store(store: Store, entries: Sequence[Entry]) -> list[Picture]:
     return found
 
 
-def equal_pictures(pictures: Sequence[Picture]) -> list[Leak]:
-    """Pictures that two patients share, pixel by pixel; one id in two parts is two patients."""
-    return [_copied(group) for group in _same(pictures)]
+def groups_by_pixels(pictures: Sequence[Picture]) -> list[list[Picture]]:
+    """Groups of equal pixels that hold more than one patient; one id in two parts is two."""
+    groups: defaultdict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        groups[picture.pixel_hash].append(picture)
+    return [
+        group
+        for group in groups.values()
+        if len({(picture.entry.patient_id, picture.entry.part) for picture in group}) > 1
+    ]
 
 
 def shared_pictures(pictures: Sequence[Picture]) -> list[Leak]:
     """Pictures that two patients share: the same file or pixels, or one that is nearly the same."""
-    found = [_copied(group) for group in _same(pictures)]
-    alike = {frozenset(id(p) for p in pair) for group in _same(pictures) for pair in _pairs(group)}
+    groups = groups_by_pixels(pictures)
+    found = [_copied(group) for group in groups]
+    alike = {frozenset(id(p) for p in pair) for group in groups for pair in _pairs(group)}
     for is_slide in (False, True):
         some = [picture for picture in pictures if picture.is_slide is is_slide]
         planes = np.stack([p.plane for p in some]) if some else np.zeros((0, 1, 1), np.float32)
@@ -169,18 +177,6 @@ def _picture(
         hashlib.sha256(content).hexdigest(),
         thumbnail(pixels),
     )
-
-
-def _same(pictures: Sequence[Picture]) -> list[list[Picture]]:
-    """Groups with equal pixels or equal files that hold more than one patient."""
-    groups: defaultdict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.pixel_hash].append(picture)
-    return [
-        group
-        for group in groups.values()
-        if len({(picture.entry.patient_id, picture.entry.part) for picture in group}) > 1
-    ]
 
 
 def _pairs(group: Sequence[Picture]) -> list[tuple[Picture, Picture]]:
