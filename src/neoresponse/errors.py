@@ -14,6 +14,17 @@ NeoresponseError
 A message reads `<file, patient or key>: expected <rule>, got <value>. <next step>.`
 """
 
+from collections.abc import Sequence
+
+MAX_SHOWN = 10
+"""How many of a list a message names."""
+
+
+def first_few(names: Sequence[str], limit: int = MAX_SHOWN) -> str:
+    """`a, b, c and 7 more`, for a message."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
 
 class NeoresponseError(Exception):
     """Root of all errors that are the input's fault, never the program's."""

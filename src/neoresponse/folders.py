@@ -353,10 +353,14 @@ def _put_in_place(part: Path, path: Path, *, keep_old: bool) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def first_free(paths: Iterable[Path]) -> Path:
+    """The first of some paths that nothing lies at."""
+    return next(path for path in paths if not os.path.lexists(path))
+
+
 def _free_name(path: Path) -> Path:
     """The first `NAME.replaced-1`, `-2` and so on that is free."""
-    names = (path.with_name(f"{path.name}.replaced-{number}") for number in count(1))
-    return next(name for name in names if not os.path.lexists(name))
+    return first_free(path.with_name(f"{path.name}.replaced-{number}") for number in count(1))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from neoresponse.contracts.metrics import ContradictionRow
+from neoresponse.contracts.metrics import Contradiction
 from neoresponse.durable import write_json
 from neoresponse.errors import RunError
 from neoresponse.report import write_report
@@ -345,7 +345,7 @@ def test_with_cross_validation_its_result_is_the_headline(make_study):
 def test_a_contradiction_among_our_numbers_is_shown_in_the_result(make_study):
     work = make_study(without=("check", "split", "runs", "explain"))
     path = work / "evaluation" / "metrics.json"
-    found = dict.fromkeys(ContradictionRow.model_fields, "")
+    found = dict.fromkeys(Contradiction.model_fields, "")
     found["sentence"] = "metrics.json, TC1 / net: AUC 2.0. This cannot be."
     write_json(path, json.loads(path.read_text()) | {"contradictions": [found]})
     text = Reader(write_report(work, work / "report").read_text()).text

@@ -10,7 +10,8 @@ from neoresponse.audit.audit import as_text, audit
 from neoresponse.audit.from_json import tables_of_json
 from neoresponse.audit.from_metrics import audited, tables_of_metrics
 from neoresponse.audit.read import EXAMPLE, read_tables
-from neoresponse.audit.tables import Contradiction, Tables
+from neoresponse.audit.tables import Tables
+from neoresponse.contracts.metrics import Contradiction
 
 __all__ = [
     "EXAMPLE",

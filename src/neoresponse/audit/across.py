@@ -6,7 +6,8 @@ In: `Sum`s, `RateRow`s, `Highest` claims. Out: `Contradiction`s.
 import itertools
 from collections.abc import Iterator, Sequence
 
-from neoresponse.audit.tables import Contradiction, Highest, Printed, RateRow, Sum
+from neoresponse.audit.tables import Highest, Printed, RateRow, Sum
+from neoresponse.contracts.metrics import Contradiction
 
 
 def totals_add_up(sums: Sequence[Sum]) -> Iterator[Contradiction]:

@@ -8,7 +8,8 @@ from neoresponse.audit.across import highest, printed_twice, totals_add_up
 from neoresponse.audit.groups import audit_effect, audit_levels, p_of_means
 from neoresponse.audit.intervals import audit_intervals, audit_number
 from neoresponse.audit.rates import audit_rates, matches_of, one_cohort
-from neoresponse.audit.tables import Contradiction, Tables
+from neoresponse.audit.tables import Tables
+from neoresponse.contracts.metrics import Contradiction
 
 
 def audit(tables: Tables) -> tuple[Contradiction, ...]:

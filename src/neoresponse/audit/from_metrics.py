@@ -1,7 +1,6 @@
 """Our own `metrics.json` -> `Tables`, so that every report is audited like a paper."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 
 from neoresponse.audit.audit import audit
 from neoresponse.audit.cohorts import sizes
@@ -15,10 +14,9 @@ from neoresponse.audit.tables import (
     Tables,
 )
 from neoresponse.contracts.metrics import (
-    ContradictionRow,
+    FlatEstimate,
     GroupMetrics,
     Metrics,
-    NetBenefitDifference,
 )
 from neoresponse.contracts.record import Record
 from neoresponse.stats.consistency import ROUND_OFF, Span
@@ -43,7 +41,7 @@ BOUNDS = {
     **dict.fromkeys(("true_positives_per_100", "false_positives_per_100"), Span(0.0, 100.0)),
 }
 """Last word of the way to an estimate -> all that it can be; others have no bounds."""
-AnyEstimate = Estimate | NetBenefitDifference
+AnyEstimate = Estimate | FlatEstimate
 
 
 def tables_of_metrics(metrics: Metrics) -> Tables:
@@ -72,8 +70,7 @@ def tables_of_metrics(metrics: Metrics) -> Tables:
 def audited(metrics: Metrics) -> Metrics:
     """The same metrics with what the audit finds in them: nothing, unless we are wrong."""
     found = audit(tables_of_metrics(metrics))
-    rows = tuple(ContradictionRow(**asdict(one)) for one in found)
-    return metrics.model_copy(update={"contradictions": rows})
+    return metrics.model_copy(update={"contradictions": found})
 
 
 def _rate_row(run: str, cohort: str, group: GroupMetrics, *, confidence: float) -> RateRow:

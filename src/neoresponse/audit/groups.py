@@ -10,13 +10,13 @@ import numpy as np
 from scipy.special import ndtri
 
 from neoresponse.audit.tables import (
-    Contradiction,
     EffectRow,
     Level,
     LevelsRow,
     MeansRow,
     Printed,
 )
+from neoresponse.contracts.metrics import Contradiction
 from neoresponse.stats.consistency import ROUND_OFF, Span
 from neoresponse.stats.recompute import (
     MeanSpan,

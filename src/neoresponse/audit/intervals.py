@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from scipy.special import ndtri
 
-from neoresponse.audit.tables import Contradiction, NumberRow, Rate, RateRow
+from neoresponse.audit.tables import NumberRow, Rate, RateRow
+from neoresponse.contracts.metrics import Contradiction
 from neoresponse.stats.consistency import (
     ROUND_OFF,
     Matches,
@@ -48,7 +49,13 @@ def audit_number(row: NumberRow) -> Iterator[Contradiction]:
             wrong.append(("own interval", possible, "It lies outside its own interval."))
     for rule, possible, why in wrong:
         yield Contradiction(
-            row.table, row.row, row.column, rule, str(number), possible, f"{where}. {why}"
+            table=row.table,
+            row=row.row,
+            column=row.column,
+            rule=rule,
+            printed=str(number),
+            possible=possible,
+            sentence=f"{where}. {why}",
         )
 
 
@@ -126,4 +133,12 @@ def _contradiction(row: RateRow, name: str, rule: str, possible: str, why: str) 
     """Say what is printed and why it cannot be."""
     printed = f"{name} {row.rates[name]}"
     sentence = f"{row.table}, {row.row}: {printed}. {why}"
-    return Contradiction(row.table, row.row, name, rule, printed, possible, sentence)
+    return Contradiction(
+        table=row.table,
+        row=row.row,
+        column=name,
+        rule=rule,
+        printed=printed,
+        possible=possible,
+        sentence=sentence,
+    )

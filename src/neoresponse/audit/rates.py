@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import reduce
 
-from neoresponse.audit.tables import Contradiction, RateRow
+from neoresponse.audit.tables import RateRow
+from neoresponse.contracts.metrics import Contradiction
 from neoresponse.stats.consistency import (
     Matches,
     Span,
@@ -222,7 +223,15 @@ def _contradiction(
     """Name the columns as printed, say what could be and why."""
     printed = ", ".join(f"{name} {row.rates[name].value}" for name in columns)
     sentence = f"{row.table}, {row.row}: {printed}; possible: {possible}. {why}"
-    return Contradiction(row.table, row.row, ", ".join(columns), rule, printed, possible, sentence)
+    return Contradiction(
+        table=row.table,
+        row=row.row,
+        column=", ".join(columns),
+        rule=rule,
+        printed=printed,
+        possible=possible,
+        sentence=sentence,
+    )
 
 
 def _spans(row: RateRow, *names: str) -> list[Span]:

@@ -192,29 +192,6 @@ class Tables:
     highest: tuple[Highest, ...] = field(default=())
 
 
-@dataclass(frozen=True)
-class Contradiction:
-    """One thing that cannot be, however the printed numbers were rounded.
-
-    Attributes:
-        table: where it stands.
-        row: model and cohort, or variable.
-        column: the columns that contradict each other, joined by ", ".
-        rule: name of the rule, as in the manual.
-        printed: what is printed.
-        possible: what could be.
-        sentence: all of it in words.
-    """
-
-    table: str
-    row: str
-    column: str
-    rule: str
-    printed: str
-    possible: str
-    sentence: str
-
-
 def read_number(text: str, *, decimals: int | None = None, where: str) -> Printed:
     """A number as printed, such as 0.870, 87.0%, <0.001, 0.006**.
 

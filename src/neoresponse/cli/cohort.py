@@ -165,6 +165,7 @@ def prepare(
 
     settings = run_settings(config, changes)
     from neoresponse.cohort.validate import check_cohort, raise_on_stop
+    from neoresponse.contracts.split import SplitSummary
     from neoresponse.folders import check_output
     from neoresponse.preprocess.store import MANIFEST, prepare_store
 
@@ -175,7 +176,7 @@ def prepare(
     click.echo(f"{len(store.patients)} patients stored, {num_left_out(checked)} left out")
     split_folder = out.parent / "split"
     to_train = f"neoresponse split {cohort} {split_folder}"
-    if (split_folder / "split.json").is_file():
+    if (split_folder / SplitSummary.FILE_NAME).is_file():
         to_train = f"neoresponse train {out} {split_folder} {out.parent / 'runs' / 'NAME'}"
     to_predict = f"neoresponse predict RUN {out} {out.parent / 'predicted'}"
     wrote(out, to_predict if unlabelled else to_train)

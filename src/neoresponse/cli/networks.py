@@ -20,6 +20,7 @@ from neoresponse.cli.options import (
 if TYPE_CHECKING:
     from neoresponse.cohort.split import Assignment
     from neoresponse.preprocess.store import Store
+    from neoresponse.settings import RunSettings
 
 
 @click.command()
@@ -44,18 +45,13 @@ def search(
 
     Example: neoresponse search work/prepared work/split work/search
     """
-    from neoresponse.settings.toml import run_settings
-
-    settings = run_settings(config, changes)
     from neoresponse.contracts.search import SearchInputs
-    from neoresponse.folders import check_output
 
-    inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
-    check_output(out, mark=SearchInputs.FILE_NAME, force=True, inputs=inputs)
-    store, assignments = _read_inputs(prepared, split_folder)
+    mark = SearchInputs.FILE_NAME
+    begun = _begin(prepared, split_folder, out, config, changes, mark=mark)
     from neoresponse.search.search import Search, run_search
 
-    task = Search(store, assignments, settings, track=track, say=click.echo)
+    task = Search(*begun, track=track, say=click.echo)
     best = run_search(task, out, force=force)
     click.echo(
         f"Wrote {best}\nNext: neoresponse train {prepared} {split_folder} "
@@ -85,15 +81,10 @@ def train(
 
     Example: neoresponse train work/prepared work/split work/runs/first
     """
-    from neoresponse.settings.toml import run_settings
-
-    settings = run_settings(config, changes)
     from neoresponse.contracts.run import RunInputs
-    from neoresponse.folders import check_output
 
-    inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
-    check_output(out, mark=RunInputs.FILE_NAME, force=True, inputs=inputs)
-    store, assignments = _read_inputs(prepared, split_folder)
+    mark = RunInputs.FILE_NAME
+    store, assignments, settings = _begin(prepared, split_folder, out, config, changes, mark=mark)
     from neoresponse.training.run import keep_older_run, train_run
     from neoresponse.training.team import open_team
 
@@ -163,18 +154,31 @@ def predict(run: Path, prepared: Path, out: Path | None, force: bool) -> None:
 def _describe_new(run: Path, store: "Store", folder: Path) -> None:
     """Add the threshold and the patients' characteristics to predictions of a new cohort."""
     from neoresponse.contracts.predictions import read_card, write_card
-    from neoresponse.evaluation.operating_point import operating_point_of_run
+    from neoresponse.evaluation.operating_point import operating_point_of_run, with_point
     from neoresponse.evaluation.reference import write_patient_characteristics
 
-    point = operating_point_of_run(run)
-    chosen = {"threshold": point.threshold, "threshold_note": point.note}
-    write_card(folder, read_card(folder).model_copy(update=chosen))
+    write_card(folder, with_point(read_card(folder), operating_point_of_run(run)))
     write_patient_characteristics(folder, store, list(store.row_of))
 
 
-def _read_inputs(prepared: Path, split_folder: Path) -> "tuple[Store, tuple[Assignment, ...]]":
-    """The store and the split that a training needs."""
+def _begin(
+    prepared: Path,
+    split_folder: Path,
+    out: Path,
+    config: str | None,
+    changes: tuple[str, ...],
+    *,
+    mark: str,
+) -> "tuple[Store, tuple[Assignment, ...], RunSettings]":
+    """Store, split and settings of a training or search, once OUT is known to be free for it."""
+    from neoresponse.settings.toml import run_settings
+
+    settings = run_settings(config, changes)
+    from neoresponse.folders import check_output
+
+    inputs = (prepared, split_folder, settings_file(config), settings.model.weights)
+    check_output(out, mark=mark, force=True, inputs=inputs)
     from neoresponse.cohort.split import read_split
     from neoresponse.preprocess.store import open_store
 
-    return open_store(prepared), read_split(split_folder)
+    return open_store(prepared), read_split(split_folder), settings

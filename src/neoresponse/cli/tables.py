@@ -144,7 +144,7 @@ def audit(tables: Path, as_json: bool) -> None:
     from neoresponse.audit import audit as audit_tables
 
     contradictions = audit_tables(read_tables(tables))
-    listed = [asdict(contradiction) for contradiction in contradictions]
+    listed = [contradiction.model_dump() for contradiction in contradictions]
     click.echo(json_module.dumps(listed, indent=1) if as_json else as_text(contradictions))
     sys.exit(bool(contradictions))
 
@@ -234,7 +234,6 @@ def leaks(
 
 def _read_patients(source: Path, given: Mapping[str, Any]) -> "CohortTable":
     """Patients of a cohort folder, or of a table."""
-    from neoresponse.cli.console import track
     from neoresponse.describe import Columns, table_of_cohort, table_of_file
 
     split, probability = given["split"], given.get("probability")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from neoresponse.cohort.dictionary import CLINICAL, Number
 from neoresponse.cohort.vocabulary import read_share
+from neoresponse.errors import first_few
 
 SENTINELS = frozenset((-1, -8, -9, -88, -99, -888, -999, -9999, 9, 88, 99, 888, 999, 8888, 9999))
 """What statistics programs and registries write where nothing is known."""
@@ -14,7 +15,6 @@ MIN_OTHERS = 3
 MAX_CODE = 4
 """A 9 stands out only beside codes, such as grades 1 to 3."""
 MAX_CM = 15
-MAX_SHOWN = 10
 PERCENT_NAME = re.compile(r"ki.?67|percent|prozent|%", re.IGNORECASE)
 MM_NAME = re.compile(r"(^|[^a-z])mm([^a-z]|$)", re.IGNORECASE)
 FLOAT_ID = re.compile(r"\d+\.0+")
@@ -79,8 +79,7 @@ def in_rows(rows: Sequence[int]) -> str:
     """`row 5`, or `3 rows (5, 9, 12)`."""
     if len(rows) == 1:
         return f"row {rows[0]}"
-    more = f" and {len(rows) - MAX_SHOWN} more" if len(rows) > MAX_SHOWN else ""
-    return f"{len(rows)} rows ({', '.join(map(str, rows[:MAX_SHOWN]))}{more})"
+    return f"{len(rows)} rows ({first_few([str(row) for row in rows])})"
 
 
 def _unit(name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neoresponse.cohort.doubts import MAX_SHOWN, id_doubts, in_rows, sentinels_among
+from neoresponse.cohort.doubts import id_doubts, in_rows, sentinels_among
 from neoresponse.cohort.table_file import TableFile, read_table_file
 from neoresponse.cohort.vocabulary import (
     ID_NAMES,
@@ -19,7 +19,7 @@ from neoresponse.cohort.vocabulary import (
     read_outcome,
     read_share,
 )
-from neoresponse.errors import TableError
+from neoresponse.errors import MAX_SHOWN, TableError
 from neoresponse.types import FloatArray, IntArray
 
 ROUNDING = 1e-6

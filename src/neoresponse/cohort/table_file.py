@@ -14,13 +14,12 @@ from neoresponse.cohort.csv_table import Rows, read_csv
 from neoresponse.cohort.dictionary import TableSection
 from neoresponse.cohort.vocabulary import is_missing, read_share
 from neoresponse.cohort.xlsx_table import read_xlsx
-from neoresponse.errors import TableError
+from neoresponse.errors import MAX_SHOWN, TableError, first_few
 
 MAX_FILE_BYTES = 100_000_000
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 ZIP = b"PK\x03\x04"
 USUAL_ENCODINGS = ("utf-8", "utf-8-sig")
-MAX_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -201,9 +200,7 @@ def _about_nameless(rows: Sequence[str]) -> list[str]:
     """Cells outside the named columns, such as remarks beside the table."""
     if not rows:
         return []
-    more = f" and {len(rows) - MAX_SHOWN} more" if len(rows) > MAX_SHOWN else ""
-    listed = ", ".join(rows[:MAX_SHOWN])
-    return [f"Cells in columns without a name were not read: row {listed}{more}."]
+    return [f"Cells in columns without a name were not read: row {first_few(rows)}."]
 
 
 def _with_points(cells: pd.DataFrame) -> list[str]:

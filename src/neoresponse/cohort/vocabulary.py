@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from neoresponse.errors import TableError
+from neoresponse.errors import MAX_SHOWN, TableError
 
 MISSING = (
     *("", "NA", "N/A", "#N/A", "n.a.", "NaN", "NaT", "<NA>", "null", "None", r"\N", "missing"),
@@ -39,7 +39,6 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 """`1,234` may be 1.234 or 1234."""
 MAX_DIGITS = 15
 """A longer row of digits is a name: as a float it would be another one's too."""
-MAX_SHOWN = 10
 
 
 @lru_cache(maxsize=1 << 16)

@@ -21,11 +21,10 @@ from neoresponse.cohort.xlsx_parts import (
     read_rows,
     read_workbook,
 )
-from neoresponse.errors import TableError
+from neoresponse.errors import TableError, first_few
 
 MAX_UNPACKED_BYTES = 500_000_000
 MAX_FILLED = 1_000_000
-MAX_SHOWN = 10
 QUOTED = re.compile(r'"[^"]*"|\\.')
 NOT_SHOWN = re.compile(r"\[[^\]]*\]|_.|\*.")
 """Colours, languages and spaces in a number format."""
@@ -193,9 +192,9 @@ def _about_sheets(sheets: Sequence[Sheet], sheet: Sheet, wanted: str | None) -> 
     hidden = [repr(one.name) for one in others if one.is_hidden]
     notes = []
     if seen:
-        notes.append(f"Sheet {sheet.name!r} was read, not {_some(seen)}.")
+        notes.append(f"Sheet {sheet.name!r} was read, not {first_few(seen)}.")
     if hidden:
-        notes.append(f"Passed over hidden sheets: {_some(hidden)}.")
+        notes.append(f"Passed over hidden sheets: {first_few(hidden)}.")
     return notes
 
 
@@ -205,21 +204,15 @@ def _about_hidden(rows: Rows, parts: SheetParts) -> list[str]:
     if hidden := [str(number) for number, _ in rows[1:] if number in parts.hidden_rows]:
         notes.append(
             f"{_count(len(hidden), 'hidden or filtered row')} read like all others: row "
-            f"{_some(hidden)}. Delete rows that do not belong to the cohort."
+            f"{first_few(hidden)}. Delete rows that do not belong to the cohort."
         )
     names = dict(enumerate(rows[0][1])) if rows else {}
     unseen = [repr(names[c]) for c in sorted(parts.hidden_columns) if names.get(c)]
     if unseen:
-        notes.append(f"Hidden columns were read like all others: {_some(unseen)}.")
+        notes.append(f"Hidden columns were read like all others: {first_few(unseen)}.")
     return notes
 
 
 def _count(number: int, what: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few of a list."""
-    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
-    return ", ".join(names[:MAX_SHOWN]) + more

@@ -6,6 +6,7 @@ from neoresponse.contracts.metrics import (
     BootstrapUsed,
     Counts,
     Decision,
+    FlatEstimate,
     McNemar,
     NetBenefit,
     NetBenefitDifference,
@@ -28,16 +29,9 @@ class ColumnMetrics(Numbers):
     """Null for scores."""
 
 
-class AucDifference(Record):
+class AucDifference(FlatEstimate):
     """First AUC less the second, paired DeLong; an estimate with its test."""
 
-    value: float | None
-    low: float | None
-    high: float | None
-    num_patients: int
-    method: str
-    confidence: float
-    note: str
     z: float | None
     p_value: float | None
 

@@ -44,7 +44,7 @@ class CalibrationBin(Record):
 
 
 class Calibration(Record):
-    """Whether probabilities can be taken at their word."""
+    """Whether predicted probabilities agree with observed pCR rates."""
 
     slope: Estimate
     intercept: Estimate
@@ -166,10 +166,9 @@ class McNemar(Record):
     method: str
 
 
-class NetBenefitDifference(Record):
-    """First less second, at one threshold; an estimate with its threshold."""
+class FlatEstimate(Record):
+    """An `Estimate` with its keys among those of the object that holds it."""
 
-    threshold: float
     value: float | None
     low: float | None
     high: float | None
@@ -177,6 +176,12 @@ class NetBenefitDifference(Record):
     method: str
     confidence: float
     note: str
+
+
+class NetBenefitDifference(FlatEstimate):
+    """First less second, at one threshold; an estimate with its threshold."""
+
+    threshold: float
 
 
 class Combined(Record):
@@ -280,16 +285,22 @@ class SeedSpread(Record):
     highest: float | None
 
 
-class ContradictionRow(Record):
-    """What the audit finds in these very numbers."""
+class Contradiction(Record):
+    """Numbers that cannot all be true: in a paper's tables, or in these very metrics."""
 
     table: str
+    """Where it was found."""
     row: str
+    """Model and cohort, or variable."""
     column: str
+    """The columns that contradict each other, joined by `, `."""
     rule: str
+    """Name of the rule, as in the manual."""
     printed: str
     possible: str
+    """What could be."""
     sentence: str
+    """All of it in words."""
 
 
 class BootstrapUsed(Record):
@@ -324,6 +335,6 @@ class Metrics(FileRecord):
     subgroups: tuple[SubgroupRow, ...] = ()
     limits: tuple[Limit, ...] = ()
     seeds: tuple[SeedSpread, ...] = ()
-    contradictions: tuple[ContradictionRow, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
     training_patients: tuple[str, ...] = ()
     """Of a cohort from elsewhere: a sentence for each training patient that is found in it."""

@@ -44,7 +44,7 @@ class Prediction:
 
 
 class PredictionsCard(FileRecord):
-    """What stands beside a predictions file, in `predictions.json`."""
+    """Whose predictions `predictions.csv` holds, and of which model: `predictions.json`."""
 
     SCHEMA: ClassVar[str] = "neoresponse.predictions/1"
     FILE_NAME: ClassVar[str] = "predictions.json"

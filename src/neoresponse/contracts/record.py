@@ -54,8 +54,12 @@ def read_record(folder: Path, kind: type[F]) -> F:
             names the first key that does.
     """
     path = folder / kind.FILE_NAME
-    _refuse_earlier(path, kind)
-    return record_of(read_json(path, schema=kind.SCHEMA), kind, where=str(path))
+    try:
+        content = read_json(path, schema=kind.SCHEMA)
+    except RunError:
+        _refuse_earlier(path, kind)
+        raise
+    return record_of(content, kind, where=str(path))
 
 
 def record_of(content: Mapping[str, object], kind: type[F], *, where: str) -> F:

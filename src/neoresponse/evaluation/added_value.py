@@ -21,6 +21,7 @@ from neoresponse.contracts.metrics import (
     NetBenefitDifference,
 )
 from neoresponse.evaluation.numbers import bootstrap_plan, generator
+from neoresponse.evaluation.recalibration import NOT_BOTH
 from neoresponse.settings import EvaluateSettings
 from neoresponse.stats import (
     Significance,
@@ -38,7 +39,6 @@ from neoresponse.stats import (
 from neoresponse.types import REFERENCE_MODELS, Estimate, FloatArray, IntArray
 
 OTHER_PATIENTS = "not estimable: the two runs have different patients"
-NOT_BOTH = "not fitted: the validation patients do not include both outcomes"
 RIDGE = 1.0
 """Penalty on standardised log odds, so that a small validation group has a finite fit."""
 FURTHEST = 1e-6

@@ -70,7 +70,7 @@ def evaluate_table(
         num_pcr=int(table.label.sum()),
         confidence=settings.confidence,
         bootstrap=BootstrapUsed(replicates=settings.replicates, seed=settings.bootstrap_seed),
-        threshold=USUAL_THRESHOLD if threshold is None else threshold,
+        threshold=_used(threshold),
         threshold_note=USUAL if threshold is None else STATED,
         models=models,
         comparison=_comparison(table, names, settings, threshold=threshold)
@@ -79,14 +79,19 @@ def evaluate_table(
     )
 
 
+def _used(threshold: float | None) -> float:
+    """The threshold that was given, else the usual one."""
+    return USUAL_THRESHOLD if threshold is None else threshold
+
+
 def _model(
     table: Table, name: str, settings: EvaluateSettings, *, threshold: float | None
 ) -> ColumnMetrics:
     """All numbers of one column."""
     label, values = table.label, table.values[name]
     outside = table.not_probability.get(name)
-    is_probability, cut = outside is None, USUAL_THRESHOLD if threshold is None else threshold
-    counts, calls = at_threshold(label, values, settings, threshold=cut)
+    is_probability, used = outside is None, _used(threshold)
+    counts, calls = at_threshold(label, values, settings, threshold=used)
     has_calls = is_probability or threshold is not None
     roc, precision_recall = curves(label, values)
     return ColumnMetrics(
@@ -98,7 +103,7 @@ def _model(
         calibration=calibration(label, values, settings)
         if is_probability
         else no_calibration(settings, note=NO_PROBABILITY),
-        net_benefit=_net_benefit(label, values, settings, cut) if is_probability else None,
+        net_benefit=_net_benefit(label, values, settings, used) if is_probability else None,
         decision=decision(label, values, settings) if is_probability else None,
         roc=roc,
         precision_recall=precision_recall,
@@ -120,16 +125,16 @@ def _comparison(
     """The first column against the second, for the same patients."""
     label = table.label
     first, second = (table.values[name] for name in names)
-    cut = USUAL_THRESHOLD if threshold is None else threshold
+    used = _used(threshold)
     found = paired_delong(label, first, second, confidence=settings.confidence)
-    has_cut = threshold is not None or not table.not_probability
-    has_benefit = not table.not_probability and 0 < cut < 1
+    has_calls = threshold is not None or not table.not_probability
+    has_benefit = not table.not_probability and 0 < used < 1
     return ColumnComparison(
         first=names[0],
         second=names[1],
         auc_difference=AucDifference(**asdict(found.difference), z=found.z, p_value=found.p_value),
-        mcnemar=mcnemar(label == 1, first >= cut, second >= cut) if has_cut else None,
-        net_benefit_difference=_benefit_difference(label, (first, second), settings, cut)
+        mcnemar=mcnemar(label == 1, first >= used, second >= used) if has_calls else None,
+        net_benefit_difference=_benefit_difference(label, (first, second), settings, used)
         if has_benefit
         else None,
     )

@@ -55,7 +55,7 @@ def evaluate(
         settings: coverage of the intervals, bootstrap and rule of the threshold.
         is_simulated: whether the patients come from a phantom.
         cohort_name: shown in the report.
-        brought: name of a run -> the threshold that stands beside its predictions, for a cohort
+        brought: name of a run -> the threshold stored with its predictions, for a cohort
             without validation patients.
 
     Returns:

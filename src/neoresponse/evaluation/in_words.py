@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from neoresponse.contracts.evaluation import AucDifference, ColumnMetrics, TableEvaluation
+from neoresponse.contracts.evaluation import ColumnMetrics, TableEvaluation
 from neoresponse.contracts.groups import TOO_FEW, are_too_few
-from neoresponse.contracts.metrics import Calibration, NetBenefitDifference
+from neoresponse.contracts.metrics import Calibration, FlatEstimate
 from neoresponse.types import Estimate
 
-AnyEstimate = Estimate | AucDifference | NetBenefitDifference
+AnyEstimate = Estimate | FlatEstimate
 ORDER = {"auc": "AUC", "average_precision": "average precision"}
 CALLS = {
     **{"sensitivity": "SENS", "specificity": "SPEC", "ppv": "PPV", "npv": "NPV"},

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy.typing as npt
 
 from neoresponse.contracts.groups import VALIDATION, Group, groups_of_patients
-from neoresponse.contracts.predictions import FILE_NAME, read_predictions
+from neoresponse.contracts.predictions import FILE_NAME, PredictionsCard, read_predictions
 from neoresponse.settings import EvaluateSettings
 from neoresponse.settings.toml import run_settings
 from neoresponse.stats.threshold import cost_threshold, sensitivity_threshold, youden_threshold
@@ -50,7 +50,7 @@ def operating_point(
     Args:
         validation: its validation patients, or None.
         settings: the rule: `threshold`, `sensitivity`, `cost_ratio`.
-        brought: the one that stands beside predictions of a cohort without validation patients.
+        brought: the one stored with predictions of a cohort without validation patients.
     """
     chosen = HALF if settings.threshold == "half" else None
     if validation is not None:
@@ -103,6 +103,11 @@ def choose_threshold(
         return sensitivity_threshold(label, probability, sensitivity=settings.sensitivity)
     cheapest = cost_threshold(label, probability, cost_ratio=settings.cost_ratio)
     return BEYOND_ONE if cheapest == math.inf else cheapest
+
+
+def with_point(card: PredictionsCard, point: OperatingPoint) -> PredictionsCard:
+    """The card of predictions that were made elsewhere, with the threshold that comes with them."""
+    return card.model_copy(update={"threshold": point.threshold, "threshold_note": point.note})
 
 
 def rule_in_words(settings: EvaluateSettings) -> str:

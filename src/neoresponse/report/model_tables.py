@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from neoresponse.contracts.metrics import (
     Calibration,
+    FlatEstimate,
     GroupMetrics,
     NetBenefit,
-    NetBenefitDifference,
     Recalibrated,
 )
 from neoresponse.report.sources import Study
@@ -123,7 +123,7 @@ def subgroup_rows(study: Study) -> Iterator[Row]:
             }
 
 
-def spread(name: str, estimate: Estimate | NetBenefitDifference) -> dict[str, object]:
+def spread(name: str, estimate: Estimate | FlatEstimate) -> dict[str, object]:
     """An estimate over several columns."""
     return {
         name: estimate.value,

@@ -116,10 +116,14 @@ def read_study(folder: Path) -> Study:
     named = None if metrics is None else set(metrics.runs)
     records, curves, indexes = (
         _find(folder / part, name, named=named)
-        for part, name in (("runs", "run.json"), ("runs", CURVES), ("explain", "explain.json"))
+        for part, name in (
+            ("runs", RunSummary.FILE_NAME),
+            ("runs", CURVES),
+            ("explain", Explanation.FILE_NAME),
+        )
     )
     seeds = folder / "seeds"
-    records |= _find(seeds, "run.json", named=_seeds_of(metrics))
+    records |= _find(seeds, RunSummary.FILE_NAME, named=_seeds_of(metrics))
     curves |= _find(seeds, CURVES, named=_seeds_of(metrics))
     runs = {run: read_record(path.parent, RunSummary) for run, path in records.items()}
     epochs = {run: read_epochs(path) for run, path in curves.items()}

@@ -87,7 +87,7 @@ def auc_interval(
         variance is zero: Newcombe's interval, with a note. No interval, with a note, where a class
         has fewer than two patients or all probabilities are tied.
 
-    Source: `newcombe_interval`, `delong_variance`; the coverage by which the rule was chosen stands
+    Source: `newcombe_interval`, `delong_variance`; the coverage by which the rule was chosen is
     in docs/explanation/statistics.md.
     """
     placed = sorted_placements(label, probability)

@@ -10,6 +10,8 @@ from pathlib import Path
 from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.validate import check_cohort, raise_on_stop, write_check
+from neoresponse.contracts.flow import Flow
+from neoresponse.contracts.metrics import Metrics
 from neoresponse.contracts.predictions import (
     CARD_NAME,
     FILE_NAME,
@@ -24,7 +26,7 @@ from neoresponse.contracts.reference_models import FOLDER as REFERENCE
 from neoresponse.contracts.reference_models import ReferenceCard
 from neoresponse.durable import make_folder, write_bytes
 from neoresponse.evaluation.evaluate import evaluate_files
-from neoresponse.evaluation.operating_point import operating_point_of_run
+from neoresponse.evaluation.operating_point import operating_point_of_run, with_point
 from neoresponse.evaluation.reference import write_reference_elsewhere
 from neoresponse.grid.job import Job, predicting_job
 from neoresponse.leaks import part_of_patients, record_files, shared_patients
@@ -72,7 +74,7 @@ def _prepare(study: Study, name: str, cohort: Path, folder: Path) -> str:
     def make() -> None:
         checked = check_cohort(cohort, track=study.track)
         raise_on_stop(checked)
-        with fresh_folder(folder / "check", "flow.json") as part:
+        with fresh_folder(folder / "check", Flow.FILE_NAME) as part:
             write_check(part, checked)
         prepare_store(
             checked,
@@ -159,8 +161,7 @@ def _put_together(
         make_folder(out)
         averaged = average_predictions([read_predictions(one / FILE_NAME) for one in sources])
         assert point is not None
-        chosen = {"threshold": point.threshold, "threshold_note": point.note}
-        write_card(out, read_card(sources[0]).model_copy(update=chosen))
+        write_card(out, with_point(read_card(sources[0]), point))
         write_predictions(out / FILE_NAME, averaged)
 
     inputs = {
@@ -187,7 +188,7 @@ def _evaluate(study: Study, predicted: Mapping[str, str], folder: Path, referenc
         metrics = audited(
             evaluate_files(sources, study.settings.evaluate, reference=reference_folder)
         )
-        with fresh_folder(out, "metrics.json") as part:
+        with fresh_folder(out, Metrics.FILE_NAME) as part:
             sentences = tuple(leak.sentence for leak in shared)
             write_record(part, metrics.model_copy(update={"training_patients": sentences}))
         write_report(folder, folder / "report", force=True, keep_old=False)

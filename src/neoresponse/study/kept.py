@@ -5,18 +5,20 @@ is here or was kept, or no folder. Nothing that was learnt is ever deleted here.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from neoresponse.contracts.run import RunInputs, RunSummary, find_inputs
 from neoresponse.durable import make_folder, only_one
+from neoresponse.folders import first_free
+from neoresponse.grid.child import WAIT_S
 from neoresponse.study.ledger import Ledger
 
 FOLDER = "kept"
-WAIT_S = 600
-"""For a process that is about to end its last step, save and leave."""
 OURS = (
-    *("config.toml", "inputs.json", "samples.csv", "split.csv", "split.json", "metrics.csv"),
+    *("config.toml", RunInputs.FILE_NAME, "samples.csv", "split.csv", "split.json", "metrics.csv"),
     *("progress.svg", "predictions.csv", "predictions.json", "characteristics.csv"),
     *("*_floor.csv", "*.part", ".lock"),
 )
@@ -91,7 +93,7 @@ def put_aside(ledger: Ledger, run: Path, name: str) -> None:
         return
     inputs = find_inputs(run)
     mark = "unknown" if inputs is None else inputs.identity[:12]
-    aside = _free(ledger.folder / FOLDER / f"{name.replace(' ', '-')}-{mark}")
+    aside = first_free(_names(ledger.folder / FOLDER / f"{name.replace(' ', '-')}-{mark}"))
     make_folder(aside.parent)
     for what in ("train", "predict"):
         ledger.rename(f"{what} {name}", f"{FOLDER} {aside.name} {what}")
@@ -119,10 +121,7 @@ def bring_back(ledger: Ledger, wanted: RunInputs, run: Path, name: str) -> None:
     ledger.say(f"train {name}: came back from {FOLDER}/{kept.name}")
 
 
-def _free(folder: Path) -> Path:
-    """A path that nothing lies at: this one, or this one with a number."""
-    number, path = 1, folder
-    while path.exists():
-        number += 1
-        path = folder.with_name(f"{folder.name}-{number}")
-    return path
+def _names(folder: Path) -> Iterator[Path]:
+    """A folder, then the same with -2, -3 and so on."""
+    yield folder
+    yield from (folder.with_name(f"{folder.name}-{number}") for number in count(2))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neoresponse.cohort.dictionary import find_cohort
+from neoresponse.errors import first_few
 from neoresponse.folders import keep_apart
 from neoresponse.settings import StudySettings
 from neoresponse.study.kept import KeptTraining, kept_trainings
@@ -85,5 +86,4 @@ def _difference(kept: KeptTraining, status: Status) -> str:
     if now is None:
         return "its current inputs are known only after earlier steps"
     keys = kept.inputs.differences(now)
-    more = f" and {len(keys) - MANY_KEYS} more" if len(keys) > MANY_KEYS else ""
-    return f"differs in {', '.join(keys[:MANY_KEYS])}{more}" if keys else "same inputs as now"
+    return f"differs in {first_few(keys, MANY_KEYS)}" if keys else "same inputs as now"

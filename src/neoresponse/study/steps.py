@@ -10,9 +10,13 @@ from neoresponse.audit import audited
 from neoresponse.cohort.dictionary import find_cohort
 from neoresponse.cohort.split import read_split, split_patients, write_split
 from neoresponse.cohort.validate import write_check
+from neoresponse.contracts.explanation import Explanation
+from neoresponse.contracts.flow import Flow
+from neoresponse.contracts.metrics import Metrics
 from neoresponse.contracts.predictions import FILE_NAME
 from neoresponse.contracts.record import write_record
 from neoresponse.contracts.reference_models import ReferenceCard
+from neoresponse.contracts.split import SplitSummary
 from neoresponse.durable import sha256_of
 from neoresponse.evaluation.evaluate import evaluate_files
 from neoresponse.evaluation.limit import ORACLE
@@ -40,7 +44,7 @@ def check(study: Study, cohort: str) -> str:
     folder = study.folder / "check"
 
     def make() -> None:
-        with fresh_folder(folder, "flow.json") as part:
+        with fresh_folder(folder, Flow.FILE_NAME) as part:
             write_check(part, study.checked)
 
     return study.ledger.step("check", cohort, folder, make)
@@ -52,7 +56,7 @@ def split(study: Study, checked: str) -> str:
 
     def make() -> None:
         assignments = split_patients(study.checked.patients, settings.split, seed=settings.seed)
-        with fresh_folder(folder, "split.json") as part:
+        with fresh_folder(folder, SplitSummary.FILE_NAME) as part:
             write_split(part, assignments, settings.train.augment, seed=settings.seed)
 
     inputs = {
@@ -115,7 +119,7 @@ def evaluate(
         record_files(study.folder, sources)
         beside = {"reference": study.reference, "truth": truth}
         metrics = evaluate_files(sources, study.settings.evaluate, **beside)
-        with fresh_folder(folder, "metrics.json") as part:
+        with fresh_folder(folder, Metrics.FILE_NAME) as part:
             seeds = {"seeds": spread_over_seeds(files)}
             write_record(part, audited(metrics.model_copy(update=seeds)))
 
@@ -143,7 +147,7 @@ def explain(study: Study, name: str, trained: Trained, prepared: str) -> str:
         chosen = choose_patients(read_split(run), num_patients=settings.num_patients)
         tracked = study.track(chosen, name="explain")
         store = open_store(study.prepared)
-        with fresh_folder(folder, "explain.json") as part:
+        with fresh_folder(folder, Explanation.FILE_NAME) as part:
             explain_patients(open_run(run), store, tracked, part, style=style)
 
     inputs = [trained.trained, prepared, settings.model_dump(mode="json"), threshold]

@@ -22,7 +22,7 @@ from neoresponse.training.progress import METRICS
 from neoresponse.training.run import CONFIG, run_inputs
 
 RUN_FILES = (
-    *("inputs.json", "samples.csv", "split.csv", "split.json"),
+    *(RunInputs.FILE_NAME, "samples.csv", "split.csv", "split.json"),
     *(METRICS, "model/*", RunSummary.FILE_NAME),
 )
 """What training leaves in a run folder, but for its checkpoints and the settings at hand."""

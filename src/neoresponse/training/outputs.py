@@ -67,7 +67,7 @@ def predict_new(run: Path, store: Store, folder: Path, *, track: Track = untrack
 
 
 def _card(model: TrainedModel, store: Store) -> PredictionsCard:
-    """What stands beside a model's predictions."""
+    """The record of a model's predictions."""
     clinical = (Modality.CLINICAL,) if model.settings.clinical else ()
     return PredictionsCard(
         cohort_name=store.manifest.cohort_name,
