@@ -37,20 +37,6 @@ class Columns:
     is_known: npt.NDArray[np.bool_]
 
 
-def fit_clinical_model(patients: Patients, train: Training) -> FloatArray | None:
-    """Probability of pCR from the four clinical variables.
-
-    Args:
-        patients: all patients.
-        train: who of them trains.
-
-    Returns:
-        Probabilities of all patients, (patients,); None where the variables are known of training
-        patients of one class only.
-    """
-    return fit_on_columns(clinical_columns(patients, train), train)
-
-
 def clinical_columns(patients: Patients, train: Training) -> Columns:
     """The four clinical variables as numbers, encoded by training patients."""
     label = [outcome for _, outcome in train]

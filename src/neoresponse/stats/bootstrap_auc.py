@@ -19,8 +19,6 @@ from neoresponse.stats.bootstrap import (
 from neoresponse.stats.discrimination import Booleans, Doubles, checked_arrays, placements
 from neoresponse.types import Estimate, FloatArray, IntArray
 
-LeftOut = tuple[FloatArray, FloatArray]
-
 
 @dataclass(frozen=True)
 class _PairOrder:
